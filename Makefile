@@ -1,0 +1,30 @@
+# make demo   install into .venv and render a talking portrait without a GPU
+# make test   install into .venv and run the tests (minutes on 2 cores)
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test test-all golden clean
+
+$(BIN)/aio: pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit("aio needs Python 3.11 or newer, this is " + sys.version.split()[0] + ": make PYTHON=python3.12 demo") if sys.version_info < (3, 11) else None'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@
+
+demo: $(BIN)/aio
+	$(BIN)/python -m aio mode=lipsync preset=fast width=704 height=704 \
+	  image=samples/astronaut.png audio=samples/speech.wav prompt="The astronaut talks to the viewer, smiling"
+
+test: $(BIN)/aio
+	$(BIN)/python -m pytest -m "not slow"
+
+test-all: $(BIN)/aio
+	$(BIN)/python -m pytest
+
+golden: $(BIN)/aio
+	$(BIN)/python tests/test_golden.py
+	git diff --stat -- tests/golden
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info
