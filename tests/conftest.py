@@ -1,0 +1,29 @@
+"""Shared by all tests: no GPU, no network, nothing outside a temporary folder."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("aio", deadline=None, max_examples=50)   # a busy machine is no failure
+settings.load_profile("aio")
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ["CUDA_VISIBLE_DEVICES"] = ""
+
+ROOT = Path(__file__).resolve().parent.parent
+SAMPLES = ROOT / "samples"
+
+
+@pytest.fixture
+def samples() -> Path:
+    """Folder of the sample media."""
+    return SAMPLES
+
+
+@pytest.fixture
+def inputs() -> dict[str, str]:
+    """A file for every input field."""
+    picture, sound, video = (str(SAMPLES / name) for name in ("astronaut.png", "speech.wav", "bigbuckbunny.mp4"))
+    return {"image": picture, "first_frame": picture, "last_frame": picture, "audio": sound, "video": video}

@@ -1,0 +1,120 @@
+"""Fields: one schema checks every value, all faults at once, in ComfyUI's words."""
+
+import string
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aio.errors import InvalidParams
+from aio.fields import Field, check, holds, unused
+
+WIDTH = Field("width", "INT", default=768, min=256, max=1920, step=64)
+CFG = Field("cfg", "FLOAT", default=1.0, min=1.0, max=20.0, step=0.1)
+PROMPT = Field("prompt", "STRING")
+CONTROL = Field("control", "COMBO", default="canny", options=("canny", "depth"))
+LOOP = Field("loop", "BOOLEAN", default=False)
+IMAGE = Field("image", "IMAGE", optional=True)
+FIELDS = {field.name: field for field in (WIDTH, CFG, PROMPT, CONTROL, LOOP, IMAGE)}
+
+
+def faults(**params):
+    with pytest.raises(InvalidParams) as caught:
+        check(FIELDS, {"prompt": "x", **params}, {})
+    return {problem.field: problem for problem in caught.value.problems}
+
+
+def test_a_value_comes_from_the_default_then_the_preset_then_the_user():
+    assert check(FIELDS, {"prompt": "x"}, {})["width"] == 768
+    assert check(FIELDS, {"prompt": "x"}, {"width": 512})["width"] == 512
+    assert check(FIELDS, {"prompt": "x", "width": 640}, {"width": 512})["width"] == 640
+
+
+def test_a_preset_may_name_values_that_a_mode_does_not_have():
+    assert "stage_2_sigmas" not in check(FIELDS, {"prompt": "x"}, {"stage_2_sigmas": "1, 0"})
+
+
+def test_all_param_errors_are_reported_together():
+    found = faults(width=700, cfg=99, control="cany", loop="maybe", prompt=None)
+    assert set(found) == {"width", "cfg", "control", "loop", "prompt"}
+
+
+@pytest.mark.parametrize(
+    ("params", "kind", "words"),
+    [
+        ({"width": 700}, "value_not_multiple", "700 is not a multiple of 64; use 640 or 704"),
+        ({"width": 100}, "value_smaller_than_min", "100 is below 256"),
+        ({"width": 4096}, "value_bigger_than_max", "4096 is above 1920"),
+        ({"width": "wide"}, "invalid_input_type", "'wide' is not a whole number"),
+        ({"width": 512.5}, "invalid_input_type", "512.5 is not a whole number"),
+        ({"width": True}, "invalid_input_type", "True is not a whole number"),
+        ({"cfg": "nan"}, "invalid_input_type", "'nan' is not a number"),
+        ({"cfg": "inf"}, "invalid_input_type", "'inf' is not a number"),
+        ({"control": "cany"}, "value_not_in_list", "Did you mean 'canny'?"),
+        ({"prompt": None}, "required_input_missing", "give prompt="),
+        ({"prompt": "a\x00b"}, "invalid_input_type", "NUL"),
+        ({"prompt": "a\udc80"}, "invalid_input_type", "not valid Unicode"),
+        ({"widht": 512}, "unknown_field", "Did you mean 'width'?"),
+    ],
+)
+def test_a_bad_value_is_named_with_its_remedy(params, kind, words):
+    problem = faults(**params)[next(iter(params))]
+    assert problem.type == kind
+    assert words in problem.message
+
+
+@pytest.mark.parametrize(("typed", "value"), [("512", 512), ("512.0", 512), (512.0, 512), (" 512 ", 512)])
+def test_a_number_may_arrive_as_text_or_as_a_float(typed, value):
+    assert check(FIELDS, {"prompt": "x", "width": typed}, {})["width"] == value
+
+
+def test_a_large_seed_keeps_every_digit():
+    seed = Field("seed", "INT", default=0, min=0, max=2**64 - 1)
+    assert check({"seed": seed}, {"seed": str(2**64 - 1)}, {})["seed"] == 2**64 - 1
+
+
+@given(st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"])))
+def test_text_is_only_text(text):
+    assert check(FIELDS, {"prompt": text}, {})["prompt"] == text
+
+
+@given(st.integers(-5000, 5000))
+def test_an_integer_passes_exactly_when_it_is_in_range_and_on_the_step(number):
+    try:
+        check(FIELDS, {"prompt": "x", "width": number}, {})
+        passed = True
+    except InvalidParams:
+        passed = False
+    assert passed == (256 <= number <= 1920 and number % 64 == 0)
+
+
+@given(st.text(string.printable, max_size=20) | st.floats() | st.none() | st.booleans() | st.lists(st.integers()))
+def test_nothing_but_a_problem_comes_out_of_a_bad_value(value):
+    try:
+        check(FIELDS, {"prompt": "x", "width": value, "cfg": value, "loop": value, "control": value}, {})
+    except InvalidParams as error:
+        assert error.problems
+
+
+@pytest.mark.parametrize(
+    ("condition", "true", "false"),
+    [
+        ({"a": 1}, {"a": 1}, {"a": 2}),
+        ({"a": [1, 2]}, {"a": 2}, {"a": 3}),
+        ({"a": {"not": None}}, {"a": 0}, {"a": None}),
+        ({"a": {"above": 1}}, {"a": 1.5}, {"a": 1}),
+        ({"a": 1, "b": 2}, {"a": 1, "b": 2}, {"a": 1, "b": 3}),
+    ],
+)
+def test_a_condition_compares_values(condition, true, false):
+    assert holds(condition, true)
+    assert not holds(condition, false)
+    assert holds(None, false)
+
+
+def test_a_field_without_effect_is_named_with_what_it_needs():
+    negative = Field("negative_prompt", "STRING", default="", when={"cfg": {"above": 1}})
+    assert unused({"negative_prompt": negative}, ["negative_prompt"], {"cfg": 1.0}) == (
+        "negative_prompt has no effect here: it needs cfg above 1",
+    )
+    assert unused({"negative_prompt": negative}, ["negative_prompt"], {"cfg": 3.0}) == ()
