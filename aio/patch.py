@@ -1,0 +1,185 @@
+"""Patches: render a mode's RFC 6902 templates with a request's values, and apply them to a workflow.
+
+A template is an RFC 6902 operation whose strings may hold
+
+    ${value:FIELD}              the field's value, in its type
+    ${pick:TABLE,FIELD}         tables.TABLE[value of FIELD], e.g. the checkpoint of a model variant
+    ${FUNCTION:FIELD,...}       a function of aio.geometry on the fields' values
+    ${node:NAME}                the id of a node
+    ${pointer:NODE,KEY,...}     /<id>/inputs/<KEY>/..., escaped per RFC 6901
+    ${port:NAME}                the inputs of a port; an operation on it applies to each of them
+
+Values are inserted once and never looked at again, so a `${...}` inside a user's text stays text.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import jsonpatch
+import jsonpointer
+
+from aio import workflow
+from aio.errors import ConfigError, PatchError, nearest
+from aio.fields import holds
+from aio.geometry import FUNCTIONS
+from aio.values import Operation, Prompt, Request
+
+_TEMPLATE = re.compile(r"\$\{(\w+):([^{}]*)\}")
+GUARD = "guard"
+"""Source of generated operations."""
+
+
+def escape(token: str) -> str:
+    """One reference token of an RFC 6901 pointer."""
+    return jsonpointer.escape(token)
+
+
+def render(request: Request) -> tuple[Operation, ...]:
+    """Return the operations of a request: guards first, then every patch whose condition holds.
+
+    Each node of the workflow that an operation touches is guarded by a `test` of its class_type, so that a
+    re-exported workflow that drifted is refused before it runs. The last operation sets the output's file prefix.
+
+    Raises:
+        ConfigError: a template names a field, node, port, table or function that is not there.
+    """
+    config, values = request.config, {**request.config.values, **request.values}
+    operations: list[Operation] = []
+    touched: dict[str, None] = {}
+    for patch in config.patches:
+        if not holds(patch.when, values):
+            continue
+        for index, template in enumerate(patch.operations):
+            scope = _Scope(config, values, touched, f"{patch.source}: {patch.name}", index)
+            operations += scope.expand(template)
+    output = config.node(config.output)
+    touched[config.output] = None
+    operations.append(Operation("replace", f"/{output.id}/inputs/filename_prefix", request.prefix, source="output"))
+    guards = [
+        Operation("test", f"/{escape(config.node(name).id)}/class_type", config.node(name).class_type, source=GUARD)
+        for name in touched
+    ]
+    return (*guards, *operations)
+
+
+class _Scope:
+    """Expands one template; remembers the nodes it names in `touched`."""
+
+    def __init__(self, config: Any, values: Mapping[str, Any], touched: dict[str, None], source: str, index: int):
+        self.config, self.values, self.touched, self.source, self.index = config, values, touched, source, index
+
+    def expand(self, template: Mapping[str, Any]) -> Iterator[Operation]:
+        op = template.get("op")
+        from_ = self.paths(template["from"])[0] if "from" in template else None
+        value = self.fill(template.get("value"))
+        for path in self.paths(template.get("path", "")):
+            # A port has several inputs: each gets a value of its own, never a shared list.
+            yield Operation(str(op), path, copy.deepcopy(value), from_, self.source, self.index)
+
+    def paths(self, text: str) -> list[str]:
+        match = re.fullmatch(r"\$\{port:(\w+)\}", text)
+        if not match:
+            return [str(self.fill(text))]
+        inputs = self.lookup(self.config.ports, match[1], "port")
+        return [self.pointer(node, key) for node, key in inputs]
+
+    def fill(self, template: Any) -> Any:
+        if isinstance(template, Mapping):
+            return {key: self.fill(item) for key, item in template.items()}
+        if isinstance(template, (list, tuple)):
+            return [self.fill(item) for item in template]
+        if not isinstance(template, str):
+            return template
+        whole = _TEMPLATE.fullmatch(template)
+        if whole:
+            return self.call(whole[1], whole[2].split(","))
+        return _TEMPLATE.sub(lambda match: str(self.call(match[1], match[2].split(","))), template)
+
+    def call(self, name: str, args: list[str]) -> Any:
+        if name == "value":
+            return self.value(args[0])
+        if name == "pick":
+            return self.lookup(self.lookup(self.config.tables, args[0], "table"), str(self.value(args[1])), args[0])
+        if name == "node":
+            return self.node_id(args[0])
+        if name == "pointer":
+            return self.pointer(*args)
+        function = self.lookup(FUNCTIONS, name, "function")
+        return function(*(self.value(arg) for arg in args))
+
+    def value(self, name: str) -> Any:
+        return self.lookup(self.values, name, "field")
+
+    def node_id(self, name: str) -> str:
+        self.touched[name] = None
+        return escape(self.lookup(self.config.nodes, name, "node").id)
+
+    def pointer(self, node: str, *keys: str) -> str:
+        return "/".join(["", self.node_id(node), "inputs", *map(escape, keys)])
+
+    def lookup(self, table: Mapping[str, Any], name: str, kind: str) -> Any:
+        if name not in table:
+            hint = nearest(name, table)
+            raise ConfigError(f"{self.source}[{self.index}]: no {kind} named {name!r}.{hint} Known: {', '.join(table)}")
+        return table[name]
+
+
+def names(template: Any) -> set[str]:
+    """Names of the fields that a template reads."""
+    if isinstance(template, Mapping):
+        return set().union(*(names(item) for item in template.values()))
+    if isinstance(template, (list, tuple)):
+        return set().union(*(names(item) for item in template))
+    found: set[str] = set()
+    for function, args in _TEMPLATE.findall(template if isinstance(template, str) else ""):
+        if function == "pick":
+            found.add(args.split(",")[1])
+        elif function not in ("node", "pointer", "port"):
+            found.update(args.split(","))
+    return found
+
+
+def apply(patch: tuple[Operation, ...], prompt: Prompt) -> Prompt:
+    """Return a copy of `prompt` with every operation applied, or raise and leave no trace.
+
+    Raises:
+        PatchError: the first operation that does not apply, with its source, index and pointer.
+    """
+    result = copy.deepcopy(prompt)
+    for operation in patch:
+        try:
+            # jsonpatch's own messages omit the operation, and its in-place application of a whole patch is not atomic.
+            result = jsonpatch.JsonPatch([copy.deepcopy(operation.as_dict())]).apply(result, in_place=True)
+        except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException, KeyError, TypeError) as error:
+            raise _explain(operation, result, error) from None
+    return result
+
+
+def _explain(operation: Operation, prompt: Prompt, error: Exception) -> PatchError:
+    pointer = operation.from_ if operation.op in ("copy", "move") and operation.from_ else operation.path
+    parts = [jsonpointer.unescape(part) for part in pointer.split("/")[1:]]
+    node_id, key = (parts + ["", ""])[0], parts[2] if len(parts) > 2 else ""
+    node = prompt.get(node_id)
+    if operation.op == "test" and node is not None:
+        reason = f"expected {operation.value}, found {node.get('class_type')}; the workflow drifted: {_where(operation.value, prompt)}"
+    elif node is None and operation.op == "test":
+        reason = f"node {node_id} is not there; the workflow drifted: {_where(operation.value, prompt)}"
+    elif node is None and operation.op != "add":
+        reason = f"node {node_id} is not there.{nearest(node_id, prompt)}"
+    elif node is not None and key and key not in node["inputs"]:
+        known = ", ".join(node["inputs"])
+        reason = f"{workflow.title(prompt, node_id)} has no input {key!r}.{nearest(key, node['inputs'])} Inputs: {known}"
+    else:
+        reason = f"it is not a valid RFC 6902 operation here ({error})"
+    return PatchError(reason, source=operation.source, index=operation.index, op=operation.op, pointer=operation.path)
+
+
+def _where(class_type: Any, prompt: Prompt) -> str:
+    same = [workflow.title(prompt, node_id) for node_id, node in prompt.items() if node["class_type"] == class_type]
+    if not same:
+        return f"no node of class {class_type} is left; correct `nodes` in the mode's file"
+    return f"nodes of class {class_type}: {', '.join(same)}; correct the id in `nodes` of the mode's file"
