@@ -182,7 +182,8 @@ def build(cfg: Any, config_dirs: Sequence[Path] = ()) -> Config:
         title=mode.get("title", name),
         summary=mode.get("summary", ""),
         workflow=_workflow(mode, config_dirs),
-        choices={group: choice for group, choice in chosen.items() if not group.startswith("hydra")},
+        # Hydra does not record the choices of a group that takes several.
+        choices={group: choice for group, choice in chosen.items() if not group.startswith("hydra")} | {"lora": list(data.get("loras") or ())},
         fields={key: _field(key, item, where) for key, item in (data.get("fields") or {}).items()},
         values=data.get("values") or {},
         nodes=nodes,

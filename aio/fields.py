@@ -95,13 +95,16 @@ def _true(wanted: Any, value: Any) -> bool:
     return value == wanted
 
 
-def check(fields: Mapping[str, Field], params: Mapping[str, Any], presets: Mapping[str, Any]) -> dict[str, Any]:
+def check(
+    fields: Mapping[str, Field], params: Mapping[str, Any], presets: Mapping[str, Any], mode: str = ""
+) -> dict[str, Any]:
     """Return a value for every field: default, overridden by `presets`, overridden by `params`.
 
     Args:
         fields: the mode's fields.
         params: what the user gave; an unknown name is a fault.
         presets: values of preset, model and LoRA; names that the mode does not have are ignored.
+        mode: name of the mode, for messages.
 
     Raises:
         InvalidParams: with every fault at once.
@@ -109,8 +112,9 @@ def check(fields: Mapping[str, Field], params: Mapping[str, Any], presets: Mappi
     problems: list[Problem] = []
     for name in params:
         if name not in fields:
+            where = f" of mode {mode}" if mode else ""
             known = ", ".join(fields)
-            problems.append(Problem(name, "unknown_field", f"unknown field.{nearest(name, fields)} Fields: {known}"))
+            problems.append(Problem(name, "unknown_field", f"no field{where}.{nearest(name, fields)} Fields: {known}"))
     values: dict[str, Any] = {}
     for name, field in fields.items():
         given = params.get(name, presets.get(name, field.default))
