@@ -1,0 +1,1 @@
+"""What executes a prompt: the Engine protocol and its implementations."""

@@ -1,0 +1,62 @@
+"""Which engine runs a job: `engine=auto | comfyui | preview`."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import tempfile
+from pathlib import Path
+
+from aio.config import Config
+from aio.engines.base import Engine
+from aio.errors import ConfigError, EngineError
+
+ENGINES = ("auto", "comfyui", "preview")
+_engines: dict[str, Engine] = {}
+
+
+def device() -> str | None:
+    """`cuda`, `mps` or None, found without importing torch (which costs seconds)."""
+    if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
+        return None
+    if Path("/proc/driver/nvidia/version").exists() or shutil.which("nvidia-smi"):
+        return "cuda"
+    if platform.system() == "Darwin" and platform.machine() == "arm64":
+        return "mps"
+    return None
+
+
+def choose(config: Config) -> tuple[str, str]:
+    """Return (engine name, reason).
+
+    Raises:
+        ConfigError: an unknown name. EngineError: there is a GPU, but ComfyUI is not set up.
+    """
+    wanted = config.engine
+    if wanted not in ENGINES:
+        raise ConfigError(f"engine: {wanted!r} is unknown. Known: {', '.join(ENGINES)}")
+    if wanted != "auto":
+        return wanted, "chosen by engine="
+    found = device()
+    if found is None:
+        return "preview", "no CUDA or MPS device here; the result is a marked storyboard, not a diffusion result"
+    from aio.comfyui_dir import find
+
+    if find(config.data["comfyui"]) is None:
+        raise EngineError(f"engine: a {found} device is here, but ComfyUI is not set up: run `python -m aio setup`, or give engine=preview")
+    return "comfyui", f"{found} device and ComfyUI are here"
+
+
+def create(name: str, config: Config) -> Engine:
+    """The engine called `name`; one per process, so that models stay warm across jobs."""
+    if name not in _engines:
+        if name == "preview":
+            from aio.engines.preview import PreviewEngine
+
+            _engines[name] = PreviewEngine(Path(tempfile.gettempdir()) / f"aio-{os.getuid() if hasattr(os, 'getuid') else 'user'}")
+        else:
+            from aio.engines.comfyui import ComfyUIEngine
+
+            _engines[name] = ComfyUIEngine(config)
+    return _engines[name]

@@ -1,0 +1,112 @@
+"""From a job to a request: check every field, look into every input file, stage the files for the engine."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from aio import fields, geometry, media
+from aio.errors import InvalidParams, MediaError, Problem
+from aio.fields import MEDIA_TYPES, Field
+from aio.values import Job, Media, Request
+
+
+def validate(job: Job) -> Request:
+    """Return a request whose values are legal and whose input files can be read.
+
+    Raises:
+        InvalidParams: every fault of every field and file at once, each naming field, value and remedy.
+    """
+    config, problems = job.config, []
+    try:
+        values = fields.check(config.fields, job.params, config.values, config.mode)
+    except InvalidParams as error:
+        problems += error.problems
+        values = {name: job.params.get(name, config.values.get(name, field.default)) for name, field in config.fields.items()}
+    faulty = {problem.field for problem in problems}
+    found: dict[str, Media] = {}
+    for name, field in config.fields.items():
+        if field.type in MEDIA_TYPES and values.get(name) and name not in faulty:
+            try:
+                found[name] = _probe(str(values[name]), name, field.type.lower())
+            except MediaError as error:
+                problems.append(Problem(name, "custom_validation_failed", str(error).removeprefix(f"{name}: ")))
+    warnings: list[str] = []
+    if not faulty:
+        for field in config.fields.values():
+            problem = _length(field, values, found, job.params, warnings)
+            problems += [problem] if problem else []
+    if problems:
+        raise InvalidParams(problems)
+    given = frozenset(job.params)
+    warnings += fields.unused(config.fields, job.params, {**config.values, **values})
+    warnings += [f"{name}: {facts['note']}" for name, facts in (config.data.get("loras") or {}).items() if facts.get("note")]
+    return Request(config, values, given, found, prefix=f"aio/{uuid.uuid4().hex[:12]}", warnings=tuple(warnings))
+
+
+def _length(field: Field, values: dict[str, Any], found: Mapping[str, Media], params: Mapping[str, Any], warnings: list[str]) -> Problem | None:
+    """Fill a length that follows an input, and compare a given one with the input's."""
+    source = found.get(field.length_of or "")
+    if source is None:
+        return None
+    kind = "video" if source.kind == "video" and source.frames else "sound"
+    if values[field.name] is None:
+        length = source.seconds
+        if field.max is not None and length > field.max:
+            warnings.append(f"{field.length_of} lasts {length:.1f} s; only the first {field.max:g} s are used, the longest clip")
+        values[field.name] = min(max(length, field.min or 0.0), field.max or length)
+    elif kind == "sound" and values[field.name] > source.seconds + 0.05:
+        warnings.append(f"{field.length_of} lasts {source.seconds:.1f} s; silence follows up to {values[field.name]:g} s")
+    elif kind == "video" and values[field.name] > source.seconds + 0.05:
+        return Problem(
+            field.name,
+            "value_bigger_than_max",
+            f"{values[field.name]:g} is longer than {field.length_of}, which lasts {source.seconds:.2f} s; give at most that, or a longer video",
+        )
+    return None
+
+
+def _probe(path: str, name: str, kind: str) -> Media:
+    try:
+        stat = Path(path).expanduser().stat()
+    except (OSError, ValueError):
+        return media.probe(Path(path).expanduser(), name, kind)   # raises with the reason in words
+    return _probed(str(Path(path).expanduser().resolve()), name, kind, stat.st_mtime_ns, stat.st_size)
+
+
+@functools.lru_cache(maxsize=1024)
+def _probed(path: str, name: str, kind: str, _mtime_ns: int, _size: int) -> Media:
+    # A sweep of a thousand jobs looks into each file once.
+    return media.probe(Path(path), name, kind)
+
+
+@functools.lru_cache(maxsize=1024)
+def _hash(path: Path, _mtime_ns: int, _size: int) -> str:
+    return media.sha256(path)
+
+
+def clip_of(request: Request) -> media.Clip | None:
+    """Size, rate and length that staged media are fitted to; None where the mode has no such fields."""
+    values = request.values
+    if any(values.get(name) is None for name in ("width", "height", "seconds", "fps")):
+        return None
+    return media.Clip(values["width"], values["height"], geometry.frames(values["seconds"], values["fps"]), values["fps"])
+
+
+def stage(request: Request, input_dir: Path) -> Request:
+    """Copy the input files into the engine's input folder under names made of their content.
+
+    Returns:
+        The request with each input field's value replaced by the name ComfyUI loads it under.
+    """
+    values, staged, hashes = dict(request.values), dict(request.media), {}
+    clip = clip_of(request)
+    for name, facts in request.media.items():
+        stat = facts.path.stat()
+        hashes[name] = _hash(facts.path, stat.st_mtime_ns, stat.st_size)
+        values[name], staged[name] = media.stage_media(facts, name, input_dir, clip=clip)
+    return dataclasses.replace(request, values=values, media=staged, hashes=hashes)

@@ -1,0 +1,47 @@
+"""The chain: from a job to an mp4 with its recipe inside. Command line, web page and Python all end here."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from aio import outputs
+from aio.engines.base import Engine
+from aio.patch import apply, render
+from aio.provenance import metadata
+from aio.registry import ensure, models_of
+from aio.request import stage, validate
+from aio.values import Artifacts, Event, Job, OnEvent, Request, ignore
+from aio.workflow import load
+
+
+def run(job: Job, engine: Engine, on_event: OnEvent = ignore) -> Artifacts:
+    """Turn a job into an mp4.
+
+    Args:
+        job: composed configuration and the user's values.
+        engine: what executes the prompt.
+        on_event: gets progress and warnings, possibly from another thread.
+
+    Raises:
+        AioError: see aio.errors; nothing partial is left behind.
+    """
+    request   = validate(job)                                            # Job     -> Request, or all faults at once
+    outputs.prepare(job.config.output_dir, job.config.output_name)       # a folder that can be written
+    for warning in request.warnings:
+        on_event(Event("warning", warning))
+    request   = stage(request, engine.input_dir)                         # paths   -> names the engine can load
+    patch     = render(request)                                          # Request -> tuple[Operation, ...]
+    prompt    = apply(patch, load(request.config.workflow))              # patch   -> Prompt (API format)
+    if engine.models_dir is not None:
+        ensure(models_of(prompt), request.config.data["registry"], engine.models_dir, on_event)
+    recipe    = metadata(request, patch, prompt, f"{engine.name} {engine.revision}")
+    artifacts = engine.execute(prompt, request, on_event, metadata=recipe)
+    return record(request, artifacts, engine.name)
+
+
+def record(request: Request, artifacts: Artifacts, engine: str) -> Artifacts:
+    """Give the finished file its final name in the output folder."""
+    config = request.config
+    ending = ".preview.mp4" if engine == "preview" else ".mp4"
+    stem, numbered = (config.output_name, False) if config.output_name else (config.mode, True)
+    return dataclasses.replace(artifacts, video=outputs.publish(artifacts.video, config.output_dir, stem, ending, numbered=numbered))
