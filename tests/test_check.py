@@ -1,0 +1,108 @@
+"""`check`: sound graphs pass, and each kind of fault is found and named by file, operation and pointer."""
+
+import dataclasses
+
+import pytest
+
+from aio import check, config, nodecheck, schema, workflow
+from aio.cli import main
+
+MODES = config.choices("mode")
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_every_graph_of_a_mode_is_sound(mode):
+    rows = list(check.check([mode]))
+    assert not [(row.variant, row.faults) for row in rows if row.faults]
+    graphs = [row for row in rows if row.nodes]
+    expected = len(config.choices("preset")) * len(config.choices("model")) + len(config.choices("lora")) + 1
+    assert len(graphs) >= expected   # and every choice a patch depends on
+
+
+def test_the_table_ends_with_a_count(capsys):
+    assert main(["check", "mode=t2v"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].endswith("rows, no fault")
+
+
+def test_an_unknown_mode_is_bad_input(capsys):
+    assert main(["check", "mode=t3v"]) == 2
+    assert "Did you mean 't2v'?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_every_field_is_read_by_an_operation(mode):
+    assert not list(check._unread(config.compose([f"mode={mode}"])))
+
+
+def faults_after(change, mode="t2v"):
+    prompt = workflow.load(config.compose([f"mode={mode}"]).workflow)
+    change(prompt)
+    return "\n".join([*workflow.faults(prompt, "43"), *nodecheck.faults(prompt, schema.load())])
+
+
+def edit(node, key, value):
+    return lambda prompt: prompt[node]["inputs"].update({key: value})
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (edit("24", "noise", ["999", 0]), "24 Sample, stage 1 (SamplerCustomAdvanced): input noise links to node 999, which is not there"),
+        (edit("10", "width", ["40", 0]), "cycle through"),
+        (edit("42", "audio", ["40", 0]), "/42/inputs/audio: 42 Create video (CreateVideo): needs AUDIO"),
+        (edit("40", "samples", ["38", 7]), "links to slot 7 of 38"),
+        (edit("10", "width", 1), "/10/inputs/width: 10 Empty video latent (EmptyLTXVLatentVideo): 1 is below 64"),
+        (edit("10", "width", "640"), "'640' is not a INT"),
+        (edit("21", "sampler_name", "eulr"), "Did you mean 'euler'?"),
+        (edit("4", "txt", "x"), "/4/inputs/txt: 4 Prompt (CLIPTextEncode) has no such input. Did you mean 'text'?"),
+        (lambda prompt: prompt["4"]["inputs"].pop("clip"), "/4/inputs/clip: 4 Prompt (CLIPTextEncode): required input is missing"),
+        (lambda prompt: prompt["40"].update(class_type="VAEDecod"), "class VAEDecod is not in the node schema. Did you mean 'VAEDecode'?"),
+        (lambda prompt: prompt.update({"99": {"class_type": "EmptyImage", "inputs": {}}}), "dead node"),
+        (lambda prompt: prompt.pop("43"), "the output node 43 is not in the graph"),
+    ],
+)
+def test_a_fault_is_named(change, words):
+    assert words in faults_after(change)
+
+
+def broken(**changes):
+    return dataclasses.replace(config.compose(["mode=t2v"]), **changes)
+
+
+def test_an_add_onto_an_existing_input_is_refused():
+    base = config.compose(["mode=t2v"])
+    patch = config.Patch("x", ({"op": "add", "path": "${pointer:prompt,text}", "value": "y"},), source="mode/x.yaml")
+    row = check._row(broken(patches=(*base.patches, patch)), "balanced", "fp8", "", {})
+    assert "mode/x.yaml: x[0]: add /4/inputs/text: the input is there already; use replace" in row.faults
+
+
+def test_a_file_that_the_registry_lacks_is_named_with_the_nearest():
+    config_ = broken(tables={"checkpoint": {"dev": "ltx-2.3-22b-dev-fp9.safetensors"}})
+    row = check._row(config_, "balanced", "fp8", "", {})
+    assert any("/1/inputs/ckpt_name" in fault and "Did you mean 'ltx-2.3-22b-dev-fp8.safetensors'?" in fault for fault in row.faults)
+
+
+def test_a_size_that_the_graph_does_not_give_is_named():
+    base = config.compose(["mode=t2v"])
+    less = tuple(patch for patch in base.patches if patch.name != "two_stage")
+    row = check._row(broken(patches=less), "balanced", "fp8", "", {"width": 512})
+    assert any("asked for width, height, frames, fps (512," in fault for fault in row.faults)
+
+
+def test_a_preset_that_leaves_its_official_constant_is_named():
+    base = config.compose(["mode=t2v", "preset=fast"])
+    drifted = dataclasses.replace(base, values={**base.values, "stage_2_sigmas": "0.85, 0.725, 0.0"})
+    assert any("preset/fast.yaml: stage_2_sigmas is 0.85" in fault for fault in check._constants(drifted))
+
+
+def test_a_field_that_nothing_reads_is_named():
+    base = config.compose(["mode=t2v"])
+    extra = {**base.fields, "mood": config.Field("mood", "STRING", default="")}
+    assert list(check._unread(dataclasses.replace(base, fields=extra))) == ["field mood is read by no operation"]
+
+
+def test_a_lora_that_misses_a_sampler_is_named():
+    config_ = config.compose(["mode=t2v", "lora=[detailer]"])
+    ports = {**config_.ports, "model": config_.ports["stage_1_model"]}
+    row = check._row(dataclasses.replace(config_, ports=ports), "balanced", "fp8", "", {}, reach=["detailer"])
+    assert row.faults == ("37 Sample, stage 2 (SamplerCustomAdvanced): detailer does not reach it",)
