@@ -1,0 +1,199 @@
+"""The command line's verbs. Results go to stdout, everything else to stderr.
+
+Exit codes: 0 all good, 1 a job failed, 2 bad input, 130 cancelled.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from aio import __version__
+from aio import config as configuration
+from aio.command import Command, parse
+from aio.config import Config
+from aio.console import Console
+from aio.errors import AioError, Cancelled, ConfigError
+from aio.values import Artifacts, Event, Job
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command line and return its exit code; no exception escapes without AIO_DEBUG=1."""
+    try:
+        command = parse(sys.argv[1:] if argv is None else argv, VERBS)
+        if "version" in command.options:
+            print(f"aio {__version__}")
+            return 0
+        if command.help:
+            from aio import help as helping
+
+            print(helping.text(command.compose(), command.config_dirs))
+            return 0
+        return VERBS[command.verb](command)
+    except AioError as error:
+        return report(error)
+    except KeyboardInterrupt:
+        return report(Cancelled("cancelled"))
+    except BrokenPipeError:   # `aio --help | head`
+        sys.stdout = None
+        return 0
+
+
+def report(error: AioError) -> int:
+    """Say an error on stderr and return its exit code."""
+    if os.environ.get("AIO_DEBUG") == "1":
+        traceback.print_exception(error)
+    for line in str(error).splitlines() or [type(error).__name__]:
+        print(f"aio: {line}", file=sys.stderr)
+    return error.exit_code
+
+
+def run(command: Command) -> int:
+    """One job, or with -m a sweep through Hydra's own machinery."""
+    _known(command, set())
+    if command.multirun or command.flags:
+        return _hydra(command)
+    return execute(Job(command.compose(), command.params))
+
+
+def execute(job: Job) -> int:
+    """Run a job with progress on stderr; print the mp4's path as the last line of stdout."""
+    from aio.run import run as run_chain
+
+    with Console() as console:
+        engine = _engine(job.config, console)
+        artifacts = _interruptible(lambda: run_chain(job, engine, console), engine)
+    print(artifacts.video)
+    return 0
+
+
+def _engine(config: Config, console: Console) -> Any:
+    from aio.engines.choose import choose, create
+
+    name, reason = choose(config)
+    console(Event("engine", f"{name} ({reason})"))
+    return create(name, config)
+
+
+def _interruptible(work: Callable[[], Artifacts], engine: Any) -> Artifacts:
+    """Run `work`; Ctrl-C and SIGTERM ask the engine to stop, so that it can remove its partial file."""
+
+    def stop(signum: int, frame: Any) -> None:
+        engine.cancel()
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        return work()
+    except KeyboardInterrupt:
+        raise Cancelled("cancelled; the partial file was removed") from None
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _hydra(command: Command) -> int:
+    """Hand over to hydra.main: sweeps, launchers, --cfg, --info, shell completion."""
+    import hydra
+
+    configuration.register()
+    if command.multirun:
+        words = command.swept()
+    else:
+        from aio.command import literal
+
+        words = [*command.overrides, *(f"++params.{name}={literal(value)}" for name, value in command.params.items())]
+    codes: list[int] = []
+
+    @hydra.main(version_base="1.3", config_path=str(configuration.CONF), config_name="config")
+    def task(cfg: Any) -> int:
+        codes.append(_job(cfg, command.config_dirs))
+        return codes[-1]   # for launchers that run a job in another process
+
+    folders = [word for folder in command.config_dirs for word in ("--config-dir", str(folder))]
+    sys.argv = [sys.argv[0], *(["--multirun"] if command.multirun else []), *folders, *command.flags, *words]
+    try:
+        task()
+    except SystemExit as error:
+        return error.code if isinstance(error.code, int) else 2 if error.code else 0
+    return (1 if any(codes) else 0) if command.multirun else max(codes, default=0)
+
+
+def _job(cfg: Any, config_dirs: Sequence[Path]) -> int:
+    """One job of a sweep: a failure is reported and does not stop the others. Ctrl-C stops all."""
+    from hydra.core.hydra_config import HydraConfig
+
+    try:
+        config = configuration.build(cfg, config_dirs)
+        if HydraConfig.get().mode.name == "MULTIRUN":
+            config = dataclasses.replace(config, output_dir=Path(HydraConfig.get().runtime.output_dir))
+        return execute(Job(config, configuration.params_of(cfg)))
+    except Cancelled:
+        raise
+    except AioError as error:
+        return report(error)
+
+
+def check(command: Command) -> int:
+    """Prove every graph; with --regenerate-schema, write the node schema from the ComfyUI that is set up."""
+    from aio import check as checking
+
+    _known(command, {"regenerate-schema"})
+    if "regenerate-schema" in command.options:
+        return _regenerate(command)
+    modes = [text.split("=", 1)[1] for text in command.overrides if text.startswith("mode=")]
+    others = [text for text in command.overrides if not text.startswith("mode=")]
+    modes = [name for text in modes for name in text.split(",")]
+    for mode in modes:
+        configuration.compose([f"mode={mode}"], command.config_dirs)   # an unknown name is bad input, not a fault
+    return checking.table(checking.check(modes, command.config_dirs, others), lambda line: print(line, flush=True))
+
+
+def _regenerate(command: Command) -> int:
+    from aio import comfyui_dir, schema
+
+    found = comfyui_dir.find(command.compose().data["comfyui"])
+    if found is None:
+        raise ConfigError("check --regenerate-schema needs ComfyUI: run `python -m aio setup`, or set AIO_COMFYUI_DIR")
+    target = configuration.PACKAGE / "data" / "node_schema.json"
+    target.write_text(schema.regenerate(found.path), encoding="utf-8")
+    print(target)
+    return 0
+
+
+def plan(command: Command) -> int:
+    """Show what a run would do."""
+    from aio import plan as planning
+
+    _known(command, {"json"})
+    made = planning.plan(Job(command.compose(), command.params), _models_dir(command.compose()))
+    print(json.dumps(made.as_dict(), indent=2, ensure_ascii=False) if "json" in command.options else planning.text(made))
+    return 0
+
+
+def _models_dir(config: Config) -> Path | None:
+    """ComfyUI's models folder, None where ComfyUI is not set up."""
+    from aio import comfyui_dir
+
+    try:
+        found = comfyui_dir.find(config.data["comfyui"])
+    except AioError:
+        return None   # a plan needs no engine; `run` says what is wrong with it
+    return found.path / "models" if found else None
+
+
+def _known(command: Command, options: set[str]) -> None:
+    from aio.errors import nearest
+
+    for option in command.options - options:
+        raise ConfigError(f"--{option}: unknown flag for {command.verb}.{nearest(option, options)} See --help")
+
+
+VERBS: dict[str, Callable[[Command], int]] = {"run": run, "check": check, "plan": plan}

@@ -1,0 +1,83 @@
+"""`--help`: modes, the chosen mode's fields, presets, LoRAs and examples, all read from the configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from aio import config as configuration
+from aio.config import CONF, Config
+from aio.fields import MEDIA_TYPES, Field
+
+USAGE = """aio: LTX-2.3 video with sound, from one command
+
+usage: python -m aio [run] mode=MODE [preset=…] [model=…] [lora=a,b] [field=value …]
+       python -m aio -m …              sweep: seed=1,2,3  mode=t2v,i2v  prompt=@one-prompt-a-line.txt
+       python -m aio check [mode=…]    prove every graph without an engine
+       python -m aio plan mode=… …     what a run would do; --json for programs
+
+Text is taken as typed: quote it for your shell, nothing else. prompt=@file.txt reads a file, prompt=@@x is a literal @x."""
+
+
+def text(config: Config, config_dirs: Sequence[Path] = ()) -> str:
+    """The help page; `config` is the chosen mode's."""
+    return "\n".join(_lines(config, config_dirs))
+
+
+def _lines(config: Config, config_dirs: Sequence[Path]) -> Iterator[str]:
+    yield USAGE
+    for group, title in (("mode", "Modes"), ("preset", "Presets"), ("model", "Model precision"), ("lora", "LoRAs (any number)")):
+        yield f"\n{title}"
+        for name in configuration.choices(group, config_dirs):
+            yield f"  {name:19} {_summary(group, name, config_dirs)}"
+    yield f"\nFields of mode {config.mode} (another: --help mode=…)"
+    for advanced in (False, True):
+        if advanced:
+            yield "  advanced:"
+        for field in config.fields.values():
+            if field.advanced == advanced:
+                yield f"  {field.name:19} {describe(field, config)}"
+    yield "\nOthers"
+    yield "  engine              auto | comfyui | preview"
+    yield "  output.dir          folder of the results (outputs); output.name: file name without ending"
+    yield "  --config-dir DIR    a folder with modes, presets or LoRAs of your own"
+    yield "  AIO_DEBUG=1         show the traceback of an error"
+    yield '  eval "$(aio -sc install=bash)"   completion of groups and their choices for the installed command `aio`'
+    yield "\nExamples"
+    for example in config.examples:
+        words = " ".join(f'{name}="{value}"' if isinstance(value, str) and " " in value else f"{name}={value}" for name, value in example.items())
+        yield f"  python -m aio mode={config.mode} preset=fast {words}"
+    yield f"  python -m aio -m mode={config.mode} preset=fast,quality seed=1,2,3 …"
+
+
+def describe(field: Field, config: Config) -> str:
+    """`INT 256 to 1920, step 64, default 1280: Pixels`."""
+    default = config.values.get(field.name, field.default)
+    kind = {"IMAGE": "picture file", "AUDIO": "sound file", "VIDEO": "video file", "STRING": "text"}.get(field.type, field.type)
+    parts = [f"{kind} {field.range}".strip()]
+    if field.required:
+        parts.append("required")
+    elif field.length_of and default is None:
+        parts.append(f"default: length of {field.length_of}")
+    elif default is not None:
+        shown = str(default)
+        parts.append(f"default {shown if len(shown) <= 34 else shown[:33] + '…'}")
+    elif field.type in MEDIA_TYPES:
+        parts.append("optional")
+    return ", ".join(parts) + (f": {field.tooltip}" if field.tooltip else "")
+
+
+def _summary(group: str, name: str, config_dirs: Sequence[Path]) -> str:
+    """The summary a file states, without composing it."""
+    from omegaconf import OmegaConf
+
+    for folder in (CONF, *config_dirs):
+        file = folder / group / f"{name}.yaml"
+        if file.is_file():
+            data: Any = OmegaConf.to_container(OmegaConf.load(file), resolve=False)
+            if group == "lora":
+                facts = (data.get("loras") or {}).get(name) or {}
+                return "; ".join(filter(None, (facts.get("title"), facts.get("note"))))
+            return str((data.get(group) or {}).get("summary", ""))
+    return ""
