@@ -154,9 +154,22 @@ def apply(patch: tuple[Operation, ...], prompt: Prompt) -> Prompt:
         try:
             # jsonpatch's own messages omit the operation, and its in-place application of a whole patch is not atomic.
             result = jsonpatch.JsonPatch([copy.deepcopy(operation.as_dict())]).apply(result, in_place=True)
-        except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException, KeyError, TypeError) as error:
+        except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException, LookupError, TypeError, ValueError, AttributeError) as error:
             raise _explain(operation, result, error) from None
+        if not _whole(result):
+            raise _error(operation, "it leaves no graph: every node needs a class_type and inputs")
     return result
+
+
+def _whole(prompt: Any) -> bool:
+    """Whether this is still a graph of nodes; an operation may replace anything, the whole document too."""
+    return isinstance(prompt, dict) and all(
+        isinstance(node, dict) and isinstance(node.get("inputs"), dict) and isinstance(node.get("class_type"), str) for node in prompt.values()
+    )
+
+
+def _error(operation: Operation, reason: str) -> PatchError:
+    return PatchError(reason, source=operation.source, index=operation.index, op=operation.op, pointer=operation.path)
 
 
 def _explain(operation: Operation, prompt: Prompt, error: Exception) -> PatchError:
@@ -164,7 +177,7 @@ def _explain(operation: Operation, prompt: Prompt, error: Exception) -> PatchErr
     parts = [jsonpointer.unescape(part) for part in pointer.split("/")[1:]]
     node_id, key = (parts + ["", ""])[0], parts[2] if len(parts) > 2 else ""
     node = prompt.get(node_id)
-    if operation.op == "test" and node is not None:
+    if operation.op == "test" and node is not None and not key:
         reason = f"expected {operation.value}, found {node.get('class_type')}; the workflow drifted: {_where(operation.value, prompt)}"
     elif node is None and operation.op == "test":
         reason = f"node {node_id} is not there; the workflow drifted: {_where(operation.value, prompt)}"
@@ -174,8 +187,8 @@ def _explain(operation: Operation, prompt: Prompt, error: Exception) -> PatchErr
         known = ", ".join(node["inputs"])
         reason = f"{workflow.title(prompt, node_id)} has no input {key!r}.{nearest(key, node['inputs'])} Inputs: {known}"
     else:
-        reason = f"it is not a valid RFC 6902 operation here ({error})"
-    return PatchError(reason, source=operation.source, index=operation.index, op=operation.op, pointer=operation.path)
+        reason = f"it is not a valid RFC 6902 operation here ({str(error)[:120]})"   # the library dumps the document
+    return _error(operation, reason)
 
 
 def _where(class_type: Any, prompt: Prompt) -> str:

@@ -172,5 +172,5 @@ def test_a_patch_applies_wholly_or_leaves_no_trace(patch):
         assert error.op in str(error)
         result = None
     assert prompt == before
-    if result is not None:   # the library agrees
+    if result is not None:   # then the library agrees
         assert result == jsonpatch.JsonPatch([operation.as_dict() for operation in patch]).apply(before)
