@@ -140,6 +140,8 @@ def _files(prompt: Prompt, config: Config) -> Iterator[str]:
     entries = registry.parse(config.data["registry"])
     for ref in registry.models_of(prompt, schema.load()):
         where = f"/{ref.node}/inputs/{ref.input}"
+        if ref.guessed:
+            continue   # a pack's node: only its file's ending speaks for it
         if ref.name not in entries:
             yield f"{where}: {ref.name} is not in conf/registry.{nearest(ref.name, entries)}"
         elif entries[ref.name].folder != ref.folder:
