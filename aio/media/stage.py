@@ -1,0 +1,213 @@
+"""Copies of the user's files in an engine's input folder, under names made of their content, in forms that ComfyUI loads."""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from aio.errors import MediaError
+from aio.media.probe import probe, sha256
+from aio.media.streams import AAC_RATES, opened, picture_stream, read_sound, sound_stream, write_failure, write_mp4, write_wav
+from aio.values import Media
+
+FOLDER = "aio"
+"""Folder of the staged files within the engine's input folder."""
+
+SILENCE_RATE, SILENCE_CHANNELS = 48_000, 2
+"""Hz and channels of the silence given to a video without sound: those of LTX-2.3's own sound."""
+
+_IMAGE_SUFFIXES = {"PNG": ".png", "JPEG": ".jpg", "WEBP": ".webp"}
+_SOUND_SUFFIXES = {"wav": ".wav", "flac": ".flac", "mp3": ".mp3", "ogg": ".ogg", "mov": ".m4a"}
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """What staged media are fitted to. width, height: pixels. frames: count. fps: frames a second."""
+
+    width: int
+    height: int
+    frames: int
+    fps: float
+
+    @property
+    def seconds(self) -> float:
+        """Length in seconds."""
+        return self.frames / self.fps
+
+    def samples(self, sample_rate: int) -> int:
+        """Samples of sound that cover the clip."""
+        return math.ceil(Fraction(sample_rate * self.frames) / Fraction(self.fps).limit_denominator(1000))
+
+
+def stage_media(media: Media, field: str, input_dir: Path, *, clip: Clip | None = None) -> tuple[str, Media]:
+    """Put a file where an engine loads it, converted where that is needed.
+
+    An image keeps its bytes if it is PNG, JPEG or WebP. A sound does if it is mono or stereo at a rate that AAC knows and
+    lasts as long as the clip; else it becomes a WAV with silence at the end. A video becomes the clip: its frames by time,
+    scaled to cover and cropped to the middle, the last one held; its sound cut or padded to the clip.
+
+    Args:
+        media: the probed file. field: name of its input.
+        input_dir: the engine's input folder.
+        clip: what to fit to; a sound keeps its length without it, a video needs it to be refitted.
+
+    Returns:
+        The name for ComfyUI's loader nodes, and the facts of the copy. A copy that is already there is used again.
+
+    Raises:
+        MediaError: the file has gone or cannot be converted. OutputError: the copy cannot be written.
+    """
+    import av
+
+    try:
+        digest = sha256(media.path)[:16]
+        stem, write = {"image": _image, "audio": _sound, "video": _video}[media.kind](media, clip)
+    except OSError as error:
+        raise MediaError(f"{media.path} cannot be read any more ({error.strerror or error}); give it again", field) from None
+    name = f"{FOLDER}/{digest}{stem}"
+    target = input_dir / name
+    if not target.exists():
+        try:
+            _write(target, write)
+        except av.error.InvalidDataError as error:
+            raise MediaError(f"{media.path.name} cannot be converted ({error.strerror}); export it again", field) from None
+        except OSError as error:
+            raise write_failure(error, target) from None
+    return name, probe(target, field, media.kind)
+
+
+def _write(target: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` fill a hidden file, then give it its name: nobody ever sees half of it."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, part = tempfile.mkstemp(prefix=".", suffix=target.suffix, dir=target.parent)
+    os.close(handle)
+    try:
+        write(Path(part))
+        os.replace(part, target)
+    except BaseException:
+        Path(part).unlink(missing_ok=True)
+        raise
+
+
+Plan = tuple[str, Callable[[Path], object]]
+"""The end of a staged file's name, and what writes it."""
+
+
+def _image(media: Media, clip: Clip | None) -> Plan:
+    from PIL import Image
+
+    with Image.open(media.path) as image:
+        suffix = _IMAGE_SUFFIXES.get(image.format or "")
+        still = getattr(image, "n_frames", 1) == 1  # of an animation ComfyUI would load every frame
+        if suffix and still and image.mode != "CMYK":
+            return suffix, lambda part: shutil.copyfile(media.path, part)
+    return ".png", lambda part: _write_png(media.path, part)
+
+
+def _write_png(source: Path, part: Path) -> None:
+    from PIL import ExifTags, Image, ImageOps
+
+    with Image.open(source) as image:
+        exif = Image.Exif()
+        exif.update({tag: value for tag, value in image.getexif().items() if tag != ExifTags.Base.Orientation})
+        upright = ImageOps.exif_transpose(image)
+        alpha = "A" in upright.getbands() or "transparency" in upright.info
+        upright.convert("RGBA" if alpha else "RGB").save(part, "PNG", exif=exif, compress_level=1)
+
+
+def _sound(media: Media, clip: Clip | None) -> Plan:
+    rate = media.sample_rate if media.sample_rate in AAC_RATES else SILENCE_RATE
+    channels, wanted = min(media.channels, 2), clip.samples(rate) if clip else 0
+    with opened(media.path) as container:
+        suffix = _SOUND_SUFFIXES.get(container.format.name.split(",")[0])
+        stream = sound_stream(container)
+        # ComfyUI's LoadAudio knows no 8-bit PCM, its LTX-2.3 audio VAE no more than two channels.
+        plain = picture_stream(container) is None and stream.format.name not in ("u8", "u8p")
+    if suffix and plain and (rate, channels) == (media.sample_rate, media.channels) and media.seconds * rate >= wanted:
+        return suffix, lambda part: shutil.copyfile(media.path, part)
+
+    def write(part: Path) -> None:
+        write_wav(part, _at_least(read_sound(media.path, rate, channels), wanted), rate)
+
+    return f"-{clip.seconds:.3f}s.wav" if clip else ".wav", write
+
+
+def _at_least(sound: Any, samples: int) -> Any:
+    import numpy as np
+
+    return np.pad(sound, ((0, 0), (0, max(0, samples - sound.shape[1]))))
+
+
+def _video(media: Media, clip: Clip | None) -> Plan:
+    if clip is None:
+        return ".mp4", lambda part: _write_video(media, Clip(media.width // 2 * 2, media.height // 2 * 2, media.frames, media.fps), part)
+    return f"-{clip.width}x{clip.height}-{clip.frames}f-{clip.fps:g}fps.mp4", lambda part: _write_video(media, clip, part)
+
+
+def _write_video(media: Media, clip: Clip, part: Path) -> None:
+    import numpy as np
+
+    rate, channels = media.sample_rate if media.sample_rate in AAC_RATES else SILENCE_RATE, min(media.channels, 2) or SILENCE_CHANNELS
+    samples = clip.samples(rate)
+    given = read_sound(media.path, rate, channels, samples=samples) if media.channels else np.zeros((channels, 0), np.float32)
+    # crf 12 is visually lossless: the copy is encoded once more after it has driven the new picture.
+    write_mp4(part, _fitted(media.path, clip), (clip.width, clip.height), clip.fps, _at_least(given, samples), rate,
+              options={"crf": "12", "preset": "superfast"})
+
+
+def _fitted(path: Path, clip: Clip) -> Iterator[Any]:
+    """Exactly `clip.frames` frames of a video: at each time of the clip the nearest one, at the end the last one."""
+    index, held, began = 0, None, 0.0
+    with opened(path) as container:
+        stream = picture_stream(container)
+        stream.thread_type = "AUTO"
+        fit = _Fit(clip)
+        for frame in container.decode(stream):
+            start = frame.time if frame.time is not None else began
+            if held is None:
+                origin, held = start, frame
+            middle, fitted = (began + start - origin) / 2, None
+            while index < clip.frames and index / clip.fps < middle:
+                fitted = fitted or fit(held)
+                yield fitted
+                index += 1
+            held, began = frame, start - origin
+            if index == clip.frames:
+                return
+        last = fit(held)
+        for _ in range(index, clip.frames):
+            yield last
+
+
+class _Fit:
+    """Turns a frame upright, scales it to cover the clip and crops it to the middle."""
+
+    def __init__(self, clip: Clip):
+        self.clip, self.graph = clip, None
+
+    def __call__(self, frame: Any) -> Any:
+        import av
+
+        if self.graph is None:
+            size = f"{self.clip.width}:{self.clip.height}"
+            turn = {1: ["transpose=cclock"], 2: ["hflip", "vflip"], 3: ["transpose=clock"]}.get(round(frame.rotation / 90) % 4, [])
+            fit = [f"scale={size}:force_original_aspect_ratio=increase:force_divisible_by=2:flags=bicubic", f"crop={size}",
+                   "setsar=1", "format=yuv420p"]
+            self.graph = av.filter.Graph()
+            last = self.graph.add_buffer(
+                width=frame.width, height=frame.height, format=frame.format.name, time_base=frame.time_base)
+            for name, _, arguments in (step.partition("=") for step in turn + fit):
+                following = self.graph.add(name, arguments)
+                last.link_to(following)
+                last = following
+            last.link_to(self.graph.add("buffersink"))
+            self.graph.configure()
+        self.graph.push(frame)
+        return self.graph.pull()
