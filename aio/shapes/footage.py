@@ -1,0 +1,123 @@
+"""How the nodes around pictures, sounds and clips change them: ComfyUI's arithmetic.
+
+Source of every rule: ComfyUI v0.33.0, nodes.py and comfy_extras/nodes_images.py, nodes_lt.py, nodes_audio.py,
+nodes_video.py with comfy_api/latest/_input_impl/video_types.py. A rule takes a Node and returns its outputs.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from fractions import Fraction
+
+from aio.shapes.node import Node, Outputs, Rule
+from aio.shapes.values import Audio, Images, Opaque, Picture, Video
+
+
+def _load_image(node: Node) -> Outputs:
+    name = str(node.value("image"))
+    media = node.media(name)
+    return Images(1, media.width, media.height, (Picture(name, "image"),)), Opaque("MASK")
+
+
+def _scale(node: Node) -> Outputs:
+    image, width, height = node.want("image", Images), node.number("width"), node.number("height")
+    if not width and not height:
+        return (image,)
+    return (replace(image, width=width or max(1, round(image.width * height / image.height)),
+                    height=height or max(1, round(image.height * width / image.width))),)
+
+
+def _compress(node: Node) -> Outputs:
+    image = node.want("image", Images)
+    return (image if not node.number("img_compression", 35) else
+            replace(image, width=image.width // 2 * 2, height=image.height // 2 * 2),)
+
+
+def _from_batch(node: Node) -> Outputs:
+    image, index = node.want("image", Images), node.number("batch_index")
+    index = max(0, min(image.count - 1, index + image.count if index < 0 else index))
+    count = min(image.count - index, node.number("length", 1))
+    kept = [replace(picture, frame=max(picture.frame - index, 0), first=picture.first + max(index - picture.frame, 0),
+                    count=min(picture.frame + picture.count, index + count) - max(picture.frame, index))
+            for picture in image.pictures]
+    return (replace(image, count=count, pictures=tuple(picture for picture in kept if picture.count > 0)),)
+
+
+def _control(name: str, kind: str) -> Rule:
+    """Rule of a preprocessor that draws `kind` from the pictures behind its input `name`."""
+    def apply(node: Node) -> Outputs:
+        image = node.want(name, Images)
+        return (replace(image, pictures=tuple(replace(picture, control=kind) for picture in image.pictures)),)
+    return apply
+
+
+def _load_audio(node: Node) -> Outputs:
+    name = str(node.value("audio"))
+    media = node.media(name)
+    return (Audio(round(media.seconds * media.sample_rate), media.sample_rate, media.channels, name),)
+
+
+def _trim_audio(node: Node) -> Outputs:
+    audio, start = node.want("audio", Audio, None), node.number("start_index")
+    if audio is None or not audio.samples:
+        return (audio,)
+    first = round(start * audio.sample_rate) + (audio.samples if start < 0 else 0)
+    first = max(0, min(first, audio.samples))
+    count = min(round(node.number("duration", 60.0) * audio.sample_rate), audio.samples - first)
+    if count <= 0:
+        node.fail(f"nothing of the sound is left: it is {audio.seconds:.2f} s long and the cut starts at {start} s")
+    return (replace(audio, samples=count, start=audio.start + first),)
+
+
+def _load_video(node: Node) -> Outputs:
+    name = str(node.value("file"))
+    media = node.media(name)
+    images = Images(media.frames, media.width, media.height, (Picture(name, "video", count=media.frames),))
+    samples = round(media.seconds * media.sample_rate)
+    return (Video(images, _rate(media.fps), Audio(samples, media.sample_rate, media.channels, name) if samples else None),)
+
+
+def _components(node: Node) -> Outputs:
+    video = node.want("video", Video)
+    return video.images, video.audio, float(video.fps), 8
+
+
+def _create_video(node: Node) -> Outputs:
+    images, fps, audio = node.want("images", Images), _rate(node.number("fps", 30.0)), node.want("audio", Audio, None)
+    if audio:  # SaveVideo cuts the sound at the picture's end, and pads nothing
+        audio = replace(audio, samples=min(audio.samples, math.ceil(audio.sample_rate / fps * images.count)))
+    return (Video(images, fps, audio),)
+
+
+def _rate(fps: float) -> Fraction:
+    """The frame rate that SaveVideo writes (video_types.py)."""
+    return Fraction(round(fps * 1000), 1000)
+
+
+def _value(node: Node) -> Outputs:
+    return (node.value("value"),)
+
+
+RULES: dict[str, Rule] = {
+    "LoadImage": _load_image,
+    "EmptyImage": lambda node: (Images(node.number("batch_size", 1), node.number("width"), node.number("height")),),
+    "ImageScale": _scale,
+    "ImageFromBatch": _from_batch,
+    "LTXVPreprocess": _compress,
+    "Canny": _control("image", "canny"),
+    "MoGeRender": _control("moge_geometry", "depth"),
+    "DA3Render": _control("da3_geometry", "depth"),
+    "SDPoseDrawKeypoints": _control("keypoints", "pose"),
+    "LoadAudio": _load_audio,
+    "TrimAudioDuration": _trim_audio,
+    "LoadVideo": _load_video,
+    "GetVideoComponents": _components,
+    "CreateVideo": _create_video,
+    "SaveVideo": lambda node: (node.want("video", Video),),
+    "PrimitiveInt": _value,
+    "PrimitiveFloat": _value,
+    "PrimitiveString": _value,
+    "PrimitiveStringMultiline": _value,
+}
+"""class_type -> rule."""
