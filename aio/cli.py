@@ -17,6 +17,7 @@ from typing import Any
 
 from aio import __version__
 from aio import config as configuration
+from aio import verbs
 from aio.command import Command, parse
 from aio.config import Config
 from aio.console import Console
@@ -57,7 +58,7 @@ def report(error: AioError) -> int:
 
 def run(command: Command) -> int:
     """One job, or with -m a sweep through Hydra's own machinery."""
-    _known(command, set())
+    command.expect(set())
     if command.multirun or command.flags:
         return _hydra(command)
     return execute(Job(command.compose(), command.params))
@@ -145,12 +146,11 @@ def check(command: Command) -> int:
     """Prove every graph; with --regenerate-schema, write the node schema from the ComfyUI that is set up."""
     from aio import check as checking
 
-    _known(command, {"regenerate-schema"})
+    command.expect({"regenerate-schema"})
     if "regenerate-schema" in command.options:
         return _regenerate(command)
-    modes = [text.split("=", 1)[1] for text in command.overrides if text.startswith("mode=")]
+    modes = verbs.chosen_modes(command)
     others = [text for text in command.overrides if not text.startswith("mode=")]
-    modes = [name for text in modes for name in text.split(",")]
     for mode in modes:
         configuration.compose([f"mode={mode}"], command.config_dirs)   # an unknown name is bad input, not a fault
     return checking.table(checking.check(modes, command.config_dirs, others), lambda line: print(line, flush=True))
@@ -172,28 +172,10 @@ def plan(command: Command) -> int:
     """Show what a run would do."""
     from aio import plan as planning
 
-    _known(command, {"json"})
-    made = planning.plan(Job(command.compose(), command.params), _models_dir(command.compose()))
+    command.expect({"json"})
+    made = planning.plan(Job(command.compose(), command.params), verbs.models_dir(command.compose()))
     print(json.dumps(made.as_dict(), indent=2, ensure_ascii=False) if "json" in command.options else planning.text(made))
     return 0
 
 
-def _models_dir(config: Config) -> Path | None:
-    """ComfyUI's models folder, None where ComfyUI is not set up."""
-    from aio import comfyui_dir
-
-    try:
-        found = comfyui_dir.find(config.data["comfyui"])
-    except AioError:
-        return None   # a plan needs no engine; `run` says what is wrong with it
-    return found.path / "models" if found else None
-
-
-def _known(command: Command, options: set[str]) -> None:
-    from aio.errors import nearest
-
-    for option in command.options - options:
-        raise ConfigError(f"--{option}: unknown flag for {command.verb}.{nearest(option, options)} See --help")
-
-
-VERBS: dict[str, Callable[[Command], int]] = {"run": run, "check": check, "plan": plan}
+VERBS: dict[str, Callable[[Command], int]] = {"run": run, "check": check, "plan": plan, "models": verbs.models, "setup": verbs.setup}

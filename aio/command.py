@@ -14,7 +14,7 @@ from pathlib import Path
 
 from aio import config as configuration
 from aio.config import LITERAL, Config
-from aio.errors import AioError, ConfigError, InvalidParams, Problem
+from aio.errors import AioError, ConfigError, InvalidParams, Problem, nearest
 from aio.fields import LITERAL_TYPES, TEXT_TYPES, Field
 
 _OVERRIDE = re.compile(r"(?P<prefix>\+{0,2}|~)(?P<key>[\w@./:-]+)(?:=(?P<value>.*))?", re.DOTALL)
@@ -45,6 +45,15 @@ class Command:
     def compose(self) -> Config:
         """The configuration of a single run."""
         return configuration.compose(self.overrides, self.config_dirs)
+
+    def expect(self, options: set[str]) -> None:
+        """Refuse flags that the verb does not know.
+
+        Raises:
+            ConfigError: names the flag and the nearest known one.
+        """
+        for option in sorted(self.options - options):
+            raise ConfigError(f"--{option}: unknown flag for {self.verb}.{nearest(option, options)} See --help")
 
     def swept(self) -> list[str]:
         """Everything as Hydra overrides, for a multirun.

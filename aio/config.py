@@ -167,7 +167,8 @@ def build(cfg: Any, config_dirs: Sequence[Path] = ()) -> Config:
 
     chosen = OmegaConf.to_container(cfg.hydra.runtime.choices) if "hydra" in cfg else {}
     try:
-        data = OmegaConf.to_container(OmegaConf.masked_copy(cfg, [key for key in cfg if key not in ("hydra", "params")]), resolve=True)
+        parts = {key: cfg[key] for key in cfg if key not in ("hydra", "params")}
+        data = {key: OmegaConf.to_container(part, resolve=True) if OmegaConf.is_config(part) else part for key, part in parts.items()}
     except OmegaConfBaseException as error:
         raise ConfigError(f"configuration: {str(error).splitlines()[0]}") from None
     mode = data["mode"]

@@ -101,7 +101,7 @@ def lookup(checked: Request) -> Any:
         if clip is not None and facts.kind == "video" and checked.config.fields[name].type == "VIDEO":
             facts = dataclasses.replace(
                 facts, width=clip.width, height=clip.height, frames=clip.frames, fps=clip.fps, seconds=clip.seconds,
-                sample_rate=facts.sample_rate or 48000, channels=facts.channels or 2,
+                sample_rate=facts.sample_rate or 48000, channels=2,
             )
         elif clip is not None and checked.config.fields[name].type == "AUDIO":
             facts = dataclasses.replace(facts, seconds=max(facts.seconds, clip.seconds))

@@ -17,7 +17,7 @@ LAYERS = [  # lower never imports higher; modules of one line may import each ot
     {"engines", "engines.base", "engines.preview", "engines.storyboard", "engines.comfyui", "engines.choose"},
     {"run"},
     {"spaces", "sweep", "check", "plan", "doctor"},
-    {"command", "console", "help", "cli", "ui", "__main__"},
+    {"command", "console", "help", "cli", "verbs", "ui", "__main__"},
 ]
 FENCES = {
     "hydra": {"config", "command", "cli", "sweep"},

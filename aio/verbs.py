@@ -1,0 +1,82 @@
+"""The verbs about what is installed: models, setup, doctor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from aio import check as checking
+from aio import comfyui_dir, registry, schema
+from aio import config as configuration
+from aio.command import Command
+from aio.config import Config
+from aio.console import Console
+from aio.errors import AioError, ConfigError
+
+
+def models_dir(config: Config) -> Path | None:
+    """ComfyUI's models folder, None where ComfyUI is not set up."""
+    try:
+        found = comfyui_dir.find(config.data["comfyui"])
+    except AioError:
+        return None   # listing needs no engine; `run` and `setup` say what is wrong with it
+    return found.path / "models" if found else None
+
+
+def chosen_modes(command: Command) -> Sequence[str]:
+    """The modes that the command line names (`mode=a,b`), else all."""
+    given = [name for text in command.overrides if text.startswith("mode=") for name in text.split("=", 1)[1].split(",")]
+    return given or configuration.choices("mode", command.config_dirs)
+
+
+def models(command: Command) -> int:
+    """List the weights that the modes need, with bytes and state; `--fetch` gets what is missing."""
+    command.expect({"fetch"})
+    others = [text for text in command.overrides if not text.startswith("mode=")]
+    refs: dict[tuple[str, str], registry.ModelRef] = {}
+    for mode in chosen_modes(command):
+        config = configuration.compose([f"mode={mode}", *others], command.config_dirs)
+        known = {name: value for name, value in command.params.items() if name in config.fields}
+        if len(chosen_modes(command)) == 1:
+            known = command.params   # a name that this one mode lacks is a mistake
+        for ref in registry.models_of(checking.draw(checking.sample(config, known))[1], schema.load()):
+            refs.setdefault((ref.folder, ref.name), ref)
+    folder = models_dir(config)
+    found = registry.status(refs.values(), config.data["registry"], folder)
+    for one in found:
+        size = f"{one.bytes / 1e9:7.2f} GB" if one.bytes else "         ?"
+        print(f"{size}  {one.state:8} {one.folder}/{one.name}{'  ' + one.note if one.note else ''}")
+    missing = [one for one in found if one.state not in ("present", "cached")]
+    need, have = (sum(one.bytes or 0 for one in group) / 1e9 for group in (found, [one for one in found if one not in missing]))
+    choices = ", ".join(f"{group} {config.choices.get(group)}" for group in ("preset", "model"))
+    print(f"{need:7.2f} GB needed ({choices}), {have:.2f} GB here, {need - have:.2f} GB missing")
+    if "fetch" in command.options:
+        if folder is None:
+            raise ConfigError("models --fetch: ComfyUI is not set up, so there is no models folder to link into: run `python -m aio setup` first")
+        with Console() as console:
+            registry.ensure(refs.values(), config.data["registry"], folder, console)
+        print(f"all {len(found)} files are in {folder}")
+        return 0
+    return 0 if not missing else 1
+
+
+def setup(command: Command) -> int:
+    """Bring ComfyUI and the packs that the configuration names to their pins."""
+    from aio import provision
+
+    command.expect({"no-install"})
+    config = command.compose()
+    with Console() as console:
+        report = provision.setup(
+            config.data["comfyui"], tuple(config.data.get("packs") or ()), console, install="no-install" not in command.options
+        )
+    print("\n".join(report.lines()))
+    return 0
+
+
+def doctor(command: Command) -> int:
+    """Run every mode through the real ComfyUI with tiny random weights."""
+    from aio import doctor as checkup
+
+    command.expect(set())
+    return checkup.doctor(command.config_dirs, chosen_modes(command), lambda line: print(line, flush=True))
