@@ -134,7 +134,8 @@ def text(plan: Plan) -> str:
     lines.append(f"  {plan.missing_bytes / 1e9:6.2f} GB  to download")
     gpu = plan.estimate
     shares = ", ".join(f"{name} {seconds:g}" for name, seconds in gpu.parts.items())
-    lines += ["", "GPU seconds", f"  {gpu.total:g} s on one {gpu.card} with the model loaded, {gpu.load:g} s more for the first run; platform request {gpu.request:g} s", f"  {shares}"]
+    asked = f"{gpu.load:g} s more for the first run; platform request {gpu.request:g} s"
+    lines += ["", "GPU seconds", f"  {gpu.total:g} s on one {gpu.card} with the model loaded, {asked}", f"  {shares}"]
     lines += [f"warning: {warning}" for warning in plan.request.warnings]
     return "\n".join(lines)
 
@@ -146,7 +147,7 @@ def _graph(prompt: Prompt, config: Config) -> list[str]:
     lines = []
     for node_id, node in prompt.items():
         sources = list(dict.fromkeys(names.get(source, source) for _, (source, _) in workflow.links(node)))
-        if node_id in alive and len(sources) > 1 or node_id not in config.stages and not node_id.isdigit():
+        if (node_id in alive and len(sources) > 1) or (node_id not in config.stages and not node_id.isdigit()):
             lines.append(f"  {node_id} {names[node_id]} <- {', '.join(sources)}")
     return lines
 

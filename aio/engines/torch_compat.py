@@ -26,7 +26,7 @@ def ensure_torchvision() -> bool:
     """
     global _library
     try:
-        import torchvision  # noqa: F401
+        import torchvision
     except RuntimeError as error:
         if "torchvision::" not in str(error) or _library is not None:
             raise
@@ -37,6 +37,6 @@ def ensure_torchvision() -> bool:
     _library = torch.library.Library("torchvision", "DEF")
     for name in _OPERATORS:
         _library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    import torchvision  # noqa: F401, F811
+    import torchvision  # noqa: F401
 
     return True

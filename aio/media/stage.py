@@ -159,7 +159,7 @@ def _write_video(media: Media, clip: Clip, part: Path) -> None:
     given = read_sound(media.path, rate, channels, samples=samples) if media.channels else np.zeros((channels, 0), np.float32)
     # crf 12 is visually lossless: the copy is encoded once more after it has driven the new picture.
     write_mp4(part, _fitted(media.path, clip), (clip.width, clip.height), clip.fps, _at_least(given, samples), rate,
-              options={"crf": "12", "preset": "superfast"})
+              options={"crf": "12", "preset": "ultrafast"})
 
 
 def _fitted(path: Path, clip: Clip) -> Iterator[Any]:
