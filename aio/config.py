@@ -188,7 +188,7 @@ def build(cfg: Any, config_dirs: Sequence[Path] = ()) -> Config:
         fields={key: _field(key, item, where) for key, item in (data.get("fields") or {}).items()},
         values=data.get("values") or {},
         nodes=nodes,
-        ports={key: tuple(_port(item, f"{where}: ports.{key}") for item in items) for key, items in (data.get("ports") or {}).items()},
+        ports={key: _port(item, f"{where}: ports.{key}") for key, item in (data.get("ports") or {}).items()},
         patches=tuple(_patch(key, item, config_dirs) for key, item in (data.get("patches") or {}).items()),
         tables=data.get("tables") or {},
         output=(data.get("output") or {}).get("node", ""),
@@ -223,11 +223,10 @@ def _field(name: str, item: Any, where: str) -> Field:
     return dataclasses.replace(field, options=tuple(field.options or ()))
 
 
-def _port(item: Any, where: str) -> tuple[str, str]:
-    node, _, key = str(item).partition(",")
-    if not key:
-        raise ConfigError(f"{where}: {item!r} is not NODE,INPUT")
-    return node.strip(), key.strip()
+def _port(item: Any, where: str) -> tuple[tuple[str, str], ...]:
+    if not isinstance(item, Mapping) or not item:
+        raise ConfigError(f"{where}: expected a mapping of node to input, e.g. {{guider_1: model}}; found {item!r}")
+    return tuple((str(node), str(key)) for node, key in item.items())
 
 
 def _patch(name: str, item: Any, config_dirs: Sequence[Path]) -> Patch:
