@@ -30,7 +30,8 @@ class Row:
 
 
 def check(modes: Sequence[str] = (), config_dirs: Sequence[Path] = (), overrides: Sequence[str] = ()) -> Iterator[Row]:
-    """Yield a row for every mode x preset x model, each LoRA alone, one pair, and every choice that changes the patch.
+    """Yield a row for every mode x preset x model, each memory policy, each LoRA alone,
+    one pair, and every choice that changes the patch.
 
     Args:
         modes: names to check, all when empty.
@@ -53,6 +54,9 @@ def check(modes: Sequence[str] = (), config_dirs: Sequence[Path] = (), overrides
             yield Row(mode, preset, "all", "official constants", faults=tuple(_constants(config)))
         for name, params in _variants(base):
             yield _row(base, "balanced", "fp8", name, params)
+        for memory in configuration.choices("memory", config_dirs):
+            config = configuration.compose([f"mode={mode}", f"memory={memory}", *overrides], config_dirs)
+            yield _row(config, "balanced", "fp8", f"memory {memory}", {})
         idle = [name for name in base.fields if name not in effects and name not in _affecting(base)]
         yield Row(mode, "all", "all", "effects", faults=tuple(f"field {name} changes nothing in any preset" for name in idle))
         if loras:
@@ -121,7 +125,7 @@ def _row(config: Config, preset: str, model: str, variant: str, params: dict[str
     except AioError as error:
         return Row(config.mode, preset, model, variant, faults=tuple(str(error).splitlines()))
     found = [*workflow.faults(prompt, config.node(config.output).id), *nodecheck.faults(prompt, schema.load())]
-    found += _misuse(operations, config)
+    found += [*_misuse(operations, config), *_packs(prompt, config)]
     if not found:
         found += [*_files(prompt, config), *_sizes(request, prompt), *_unreached(prompt, reach)]
     return Row(config.mode, preset, model, variant, len(prompt), len(operations), tuple(found))
@@ -134,6 +138,15 @@ def _misuse(operations: Sequence[Operation], config: Config) -> Iterator[str]:
         parts = operation.path.split("/")[1:]
         if operation.op == "add" and len(parts) > 2 and parts[2] in original.get(parts[0], {}).get("inputs", {}):
             yield f"{operation.source}[{operation.index}]: add {operation.path}: the input is there already; use replace"
+
+
+def _packs(prompt: Prompt, config: Config) -> Iterator[str]:
+    """Classes of a node pack that the config does not name, so that it would not be loaded."""
+    named, known = config.data.get("packs") or (), schema.load()
+    for node_id, node in prompt.items():
+        pack = known[node["class_type"]].pack if node["class_type"] in known else ""
+        if pack and pack not in named:
+            yield f"{workflow.title(prompt, node_id)}: belongs to the pack {pack}; name it under `packs`"
 
 
 def _files(prompt: Prompt, config: Config) -> Iterator[str]:

@@ -39,6 +39,9 @@ CLASSES = (
 )
 """Node classes in the file: those of workflows/ and those a config may splice in."""
 
+PACK_CLASSES = {"ComfyUI-KJNodes": ("LTXVChunkFeedForward",)}
+"""Node pack -> its classes that a config may splice in (conf/memory/chunked.yaml)."""
+
 COMMENT = "Nodes of ComfyUI {} ({}). Made, with ComfyUI present, by: python -m aio check --regenerate-schema"
 _VALUES = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO", "COMFY_DYNAMICCOMBO_V3"}  # types written in place
 _UPLOADS = ("image_upload", "audio_upload", "video_upload")  # comfy_api/latest/_io.py UploadType
@@ -75,12 +78,16 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class NodeClass:
-    """One node class. `outputs` are the types of the slots; an `output_node` is where execution ends."""
+    """One node class. `outputs` are the types of the slots; an `output_node` is where execution ends.
+
+    `pack` names the node pack it belongs to, empty for ComfyUI's own.
+    """
 
     name: str
     inputs: Mapping[str, Input]
     outputs: tuple[str, ...]
     output_node: bool = False
+    pack: str = ""
 
 
 @cache
@@ -90,7 +97,7 @@ def load() -> Mapping[str, NodeClass]:
     nodes = {}
     for name, raw in json.loads(text)["nodes"].items():
         inputs = MappingProxyType({key: _input(key, value) for key, value in raw["inputs"].items()})
-        nodes[name] = NodeClass(name, inputs, tuple(raw["outputs"]), raw.get("output_node", False))
+        nodes[name] = NodeClass(name, inputs, tuple(raw["outputs"]), raw.get("output_node", False), raw.get("pack", ""))
     return MappingProxyType(nodes)
 
 
@@ -101,7 +108,9 @@ def _input(name: str, raw: Mapping[str, Any]) -> Input:
 
 
 def regenerate(comfyui_dir: Path | str) -> str:
-    """Return the text of node_schema.json, made from the classes of a ComfyUI checkout.
+    """Return the text of node_schema.json, made from the classes of a ComfyUI checkout and the packs in its custom_nodes.
+
+    The classes of a pack that is not there keep what the committed file says of them.
 
     Use a fresh process: ComfyUI is imported into this one, with its file listings replaced.
 
@@ -132,11 +141,34 @@ def regenerate(comfyui_dir: Path | str) -> str:
         missing = [name for name in CLASSES if name not in nodes.NODE_CLASS_MAPPINGS]
         if missing:
             raise EngineError(f"ComfyUI {version} at {root} lacks the node classes {', '.join(missing)}.")
-        found = {name: _describe(nodes.NODE_CLASS_MAPPINGS[name]) for name in sorted(CLASSES)}
+        found = {name: _describe(nodes.NODE_CLASS_MAPPINGS[name]) for name in CLASSES}
+        found |= _of_packs(root)
     comment = COMMENT.format(version, head.stdout.strip())
     compact = json.JSONEncoder(allow_nan=False, separators=(",", ":"), sort_keys=True).encode
-    rows = ",\n".join(f'"{name}": {compact(node)}' for name, node in found.items())
+    rows = ",\n".join(f'"{name}": {compact(node)}' for name, node in sorted(found.items()))
     return f'{{\n"_comment": {compact(comment)},\n"nodes": {{\n{rows}\n}}\n}}\n'
+
+
+def _of_packs(root: Path) -> dict[str, Any]:
+    """The pack classes: from the packs that are installed, else as committed."""
+    import comfy.cli_args
+    import nodes
+    import server
+
+    # Packs register routes while they load. A real server that never serves; without a front end it would ask for a package.
+    comfy.cli_args.args.front_end_root = str(root)
+    server.PromptServer(asyncio.new_event_loop())
+    committed = json.loads(files("aio").joinpath("data", "node_schema.json").read_text(encoding="utf-8"))["nodes"]
+    found = {}
+    for pack, names in PACK_CLASSES.items():
+        folder = root / "custom_nodes" / pack
+        loaded = folder.is_dir() and asyncio.run(nodes.load_custom_node(str(folder), set(nodes.NODE_CLASS_MAPPINGS)))
+        for name in names:
+            if loaded:
+                found[name] = _describe(nodes.NODE_CLASS_MAPPINGS[name]) | {"pack": pack}
+            elif name in committed:
+                found[name] = committed[name]
+    return found
 
 
 def _describe(cls: Any) -> dict[str, Any]:

@@ -95,6 +95,12 @@ def test_a_preset_that_leaves_its_official_constant_is_named():
     assert any("preset/fast.yaml: stage_2_sigmas is 0.85" in fault for fault in check._constants(drifted))
 
 
+def test_a_class_of_a_pack_that_the_config_does_not_name_is_named():
+    base = config.compose(["mode=t2v", "memory=chunked"])
+    row = check._row(dataclasses.replace(base, data={**base.data, "packs": []}), "balanced", "fp8", "", {})
+    assert any("belongs to the pack ComfyUI-KJNodes; name it under `packs`" in fault for fault in row.faults)
+
+
 def test_a_field_that_nothing_reads_is_named():
     base = config.compose(["mode=t2v"])
     extra = {**base.fields, "mood": config.Field("mood", "STRING", default="")}
