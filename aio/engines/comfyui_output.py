@@ -1,0 +1,71 @@
+"""The files that one job writes into ComfyUI's output folder."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Mapping
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from aio import workflow
+from aio.errors import EngineError, OutputError
+from aio.values import Artifacts, Event, OnEvent, Prompt
+
+
+class JobFiles:
+    """Everything under the output folder that begins with a job's own prefix.
+
+    Args:
+        folder: the output folder, absolute. prefix: ComfyUI's `filename_prefix`, unique to the job.
+
+    Raises:
+        OutputError: the prefix leads out of the folder.
+    """
+
+    def __init__(self, folder: Path, prefix: str):
+        self.folder, self.prefix = folder, prefix
+        if not prefix or not (folder / prefix).resolve().is_relative_to(folder):
+            raise OutputError(f"prefix {prefix!r} leads out of {folder}; give one without '..'")
+
+    def all(self) -> list[Path]:
+        """The job's files, in the order of their numbers."""
+        # ComfyUI writes PREFIX_00001_.mp4 (folder_paths.get_save_image_path).
+        return sorted(Path(name) for name in glob.glob(f"{glob.escape(str(self.folder / self.prefix))}_*"))
+
+    def remove(self) -> None:
+        """Remove what the job has written."""
+        for path in self.all():
+            path.unlink(missing_ok=True)
+
+    def video(self, shown: Mapping[str, Any], output: str, prompt: Prompt, on_event: OnEvent) -> Path:
+        """The file that node `output` names; else, with a warning, the one that has this job's prefix.
+
+        Args:
+            shown: node id -> kind -> entries, the executor's `outputs`.
+
+        Raises:
+            EngineError: there is neither.
+        """
+        for entry in reversed((shown.get(output) or {}).get("images") or []):   # SaveVideo lists its mp4 under `images`
+            path = (self.folder / entry["subfolder"] / entry["filename"]).resolve()
+            if entry["type"] == "output" and path.is_relative_to(self.folder) and path.is_file():
+                return path
+        node, found = workflow.title(prompt, output), self.all()
+        if not found:
+            raise EngineError(f"{node} names no file, and none has this job's prefix {self.prefix}. Did this very prompt run before?")
+        on_event(Event("warning", f"{node} names no file; taking {found[-1].name}, which has this job's prefix"))
+        return found[-1]
+
+
+def artifacts(video: Path, engine: str, timings: Mapping[str, float]) -> Artifacts:
+    """Facts of the mp4, from its header."""
+    import av
+
+    with av.open(str(video)) as container:
+        picture, sound = container.streams.video[0], next(iter(container.streams.audio), None)
+        fps = picture.average_rate or Fraction(24)
+        return Artifacts(
+            video=video, width=picture.width, height=picture.height, frames=picture.frames, fps=float(fps),
+            seconds=float(picture.frames / fps), sample_rate=sound.rate if sound else 0, engine=engine, timings=dict(timings),
+        )

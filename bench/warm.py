@@ -1,0 +1,188 @@
+"""What aio costs over ComfyUI itself, and what a warm process saves: ratios measured in one run, on tiny weights.
+
+    python bench/warm.py            about two minutes on two cores; needs ComfyUI (python -m aio setup)
+
+Bare is a script that boots ComfyUI and calls PromptExecutor with the very same prompts, with neither check nor recipe nor
+progress. aio is the whole chain of aio.run.run: check, stage, patch, validate, execute, recipe, publish.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import copy
+import dataclasses
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+WARM_JOBS, ROUNDS, SEEDS = 15, 3, 8
+OVERHEAD_MS, COLD_OVERHEAD_S, WARM_FACTOR = 15.0, 0.5, 5.0
+"""What is to be reached: at most, at most, at least."""
+
+
+def job(config: Any, seed: int, output: Path) -> Any:
+    """A small job whose weights are not held against the registry's sizes: they are tiny."""
+    from aio.values import Job
+
+    config = dataclasses.replace(config, output_dir=output, data={**config.data, "registry": {}})
+    return Job(config, {"prompt": "A cat walks", "seed": seed, "width": 256, "height": 256, "seconds": 0.4})
+
+
+def engine(folder: Path) -> Any:
+    """An aio engine on the CPU."""
+    from aio import config as configuration
+    from aio.engines.comfyui import ComfyUIEngine
+
+    return ComfyUIEngine(configuration.compose(["mode=t2v", "preset=fast"]), work_dir=folder / "work", models_dir=folder / "models", cpu=True)
+
+
+def through_aio(folder: Path, seeds: list[int]) -> list[float]:
+    """Seconds of each job through the whole chain, the first one with the start."""
+    began = time.perf_counter()
+    from aio import config as configuration
+    from aio.run import run
+
+    made, seconds = engine(folder), []
+    config = configuration.compose(["mode=t2v", "preset=fast"])
+    made.start()
+    with _narrow_gemma():
+        for seed in seeds:
+            run(job(config, seed, folder / "out"), made)
+            seconds.append(time.perf_counter() - began)
+            began = time.perf_counter()
+    return seconds
+
+
+def bare(folder: Path, prompts: list[dict[str, Any]]) -> list[float]:
+    """Seconds of each prompt through PromptExecutor alone, the first one with the start. Nothing of aio's engine is used."""
+    began = time.perf_counter()
+    from aio import comfyui_dir
+    from aio import config as configuration
+    from aio.engines import torch_compat
+
+    sys.path.insert(0, str(comfyui_dir.find(configuration.compose().data["comfyui"]).path))
+    import comfy.options
+
+    comfy.options.enable_args_parsing(False)
+    from comfy.cli_args import args
+
+    args.cpu, args.fp32_text_enc, args.base_directory, args.models_directory = True, True, str(folder / "bare"), str(folder / "models")
+    torch_compat.ensure_torchvision()
+    import utils.extra_config  # noqa: F401
+
+    (folder / "bare" / "input").mkdir(parents=True, exist_ok=True)
+    import execution
+    import nodes
+
+    asyncio.run(nodes.init_extra_nodes(init_custom_nodes=False, init_api_nodes=False))
+
+    class Server:
+        client_id = last_node_id = None
+
+    executor = execution.PromptExecutor(
+        Server(), cache_type=execution.CacheType.RAM_PRESSURE, cache_args={"lru": 0, "ram": 2.0, "ram_inactive": 128.0})
+    # A stand-in that swallows messages is enough for a script, and makes it cheaper still.
+    Server.send_sync = lambda self, *data: None
+    seconds = []
+    with _narrow_gemma():
+        for number, prompt in enumerate(prompts):
+            prompt = copy.deepcopy(prompt)
+            valid, error, outputs, _ = asyncio.run(execution.validate_prompt(str(number), prompt, None))
+            assert valid, error
+            executor.execute(prompt, str(number), {}, outputs)
+            assert executor.success, executor.status_messages[-1]
+            seconds.append(time.perf_counter() - began)
+            began = time.perf_counter()
+    return seconds
+
+
+def _narrow_gemma() -> Any:
+    from aio import tinyweights
+
+    return tinyweights.narrow_gemma()
+
+
+def prompts_of(folder: Path, seeds: list[int]) -> list[dict[str, Any]]:
+    """The prompts that the chain makes of the jobs."""
+    from aio import config as configuration
+    from aio import patch, request, workflow
+
+    config, made = configuration.compose(["mode=t2v", "preset=fast"]), []
+    for seed in seeds:
+        checked = request.validate(job(config, seed, folder / "out"))
+        made.append(patch.apply(patch.render(checked), workflow.load(config.workflow)))
+    return made
+
+
+def _child(kind: str, folder: Path, seeds: list[int]) -> list[float]:
+    """Measure in a process of its own; its whole wall time stands for the first job's."""
+    began = time.perf_counter()
+    words = [sys.executable, __file__, "--child", kind, str(folder), json.dumps(seeds)]
+    out = subprocess.run(words, capture_output=True, text=True, check=True, cwd=ROOT).stdout
+    wall, seconds = time.perf_counter() - began, json.loads(out.splitlines()[-1])
+    return [wall - sum(seconds[1:]), *seconds[1:]]
+
+
+def main() -> int:
+    """Measure, print the table, return 1 if a goal is missed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.child:
+        kind, folder, seeds = given.child[0], Path(given.child[1]), json.loads(given.child[2])
+        # The bare script's prompts are ready before its clock starts.
+        prompts = json.loads((folder / "prompts.json").read_text())
+        print(json.dumps(through_aio(folder, seeds) if kind == "aio" else bare(folder, prompts[:len(seeds)])))
+        return 0
+    with tempfile.TemporaryDirectory(prefix="aio-bench-") as scratch:
+        folder = Path(scratch)
+        subprocess.run([sys.executable, "-c", _WEIGHTS.format(root=str(ROOT), folder=scratch)], check=True, stdout=subprocess.DEVNULL)
+        seeds = list(range(WARM_JOBS + 1))
+        (folder / "prompts.json").write_text(json.dumps(prompts_of(folder, seeds)))
+        _child("bare", folder, seeds[:1])   # fills the disk cache
+        found: dict[str, list[list[float]]] = {"bare": [], "aio": []}
+        for _ in range(ROUNDS):   # in turn, so that a busy machine is busy for both
+            for kind, runs in found.items():
+                runs.append(_child(kind, folder, seeds))
+        together = sum(found["aio"][-1][:SEEDS])
+    # The fastest of many: anything slower is the machine's other work.
+    warm = {kind: min(seconds for run in runs for seconds in run[1:]) for kind, runs in found.items()}
+    cold = {kind: min(run[0] for run in runs) for kind, runs in found.items()}
+    single = cold["aio"]
+    overhead, cold_overhead = (warm["aio"] - warm["bare"]) * 1000, cold["aio"] - cold["bare"]
+    factor = SEEDS * single / together
+    rows = [
+        ("a warm job", f"{warm['bare'] * 1000:.0f} ms", f"{warm['aio'] * 1000:.0f} ms",
+         f"{overhead:+.1f} ms (at most {OVERHEAD_MS:g})", overhead <= OVERHEAD_MS),
+        ("a cold start with one job", f"{cold['bare']:.2f} s", f"{single:.2f} s",
+         f"{cold_overhead:+.2f} s (at most {COLD_OVERHEAD_S:g})", cold_overhead <= COLD_OVERHEAD_S),
+        (f"{SEEDS} seeds: {SEEDS} processes, one", f"{SEEDS * single:.1f} s", f"{together:.1f} s",
+         f"{factor:.1f} times (at least {WARM_FACTOR:g})", factor >= WARM_FACTOR),
+    ]
+    print(f"{'':28} {'bare':>9} {'aio':>9}")
+    for name, left, right, verdict, good in rows:
+        print(f"{name:28} {left:>9} {right:>9}  {verdict}  {'ok' if good else 'MISSED'}")
+    return 0 if all(row[-1] for row in rows) else 1
+
+
+_WEIGHTS = """
+import sys
+sys.path.insert(0, {root!r})
+from pathlib import Path
+from aio import config, registry, tinyweights
+from bench.warm import engine
+made = engine(Path({folder!r}))
+made.start()
+tinyweights.write(made.models_dir, {{name: entry.folder for name, entry in registry.parse(config.compose().data["registry"]).items()}})
+"""
+
+if __name__ == "__main__":
+    sys.exit(main())
