@@ -127,6 +127,11 @@ def find(pins: Mapping[str, Any] | Pins, override: str | Path | None = None) -> 
     return None
 
 
+def models_dir(comfyui: Path) -> Path:
+    """ComfyUI's models folder: AIO_MODELS_DIR, else the one in its own folder."""
+    return Path(os.environ.get("AIO_MODELS_DIR") or comfyui / "models").expanduser().absolute()
+
+
 def _verified(pins: Pins, path: Path, why: str) -> ComfyUIDir:
     wanted = f"{pins.version} {pins.comfyui.revision}".strip()
     if (path / ".git").exists():

@@ -8,7 +8,9 @@
     │   │   └── PatchError        an operation that does not apply: names source, index, op and pointer
     │   ├── MediaError            an input file that is missing, unreadable or of the wrong kind
     │   └── ModelMissing          weights that are not on disk or not known to the registry
-    ├── EngineError               the engine cannot start, or a node failed
+    ├── EngineError               the engine cannot start
+    │   └── NodeError             a node failed: names stage and node
+    │       └── OutOfMemory       GPU memory or RAM ran out in it
     ├── OutputError               the result cannot be written: folder, permission, disk full
     └── Cancelled                 exit code 130: Ctrl-C or Stop
 
@@ -91,7 +93,23 @@ class ModelMissing(InputError):
 
 
 class EngineError(AioError):
-    """The engine cannot start, or a node failed while running."""
+    """The engine cannot start or go on."""
+
+
+class NodeError(EngineError):
+    """A node failed.
+
+    Attributes:
+        stage: title of the stage, empty before the first one. node: its id. reason: exception and text.
+    """
+
+    def __init__(self, message: str, *, stage: str, node: str, reason: str):
+        self.stage, self.node, self.reason = stage, node, reason
+        super().__init__(message)
+
+
+class OutOfMemory(NodeError):
+    """A node ran out of GPU memory or RAM."""
 
 
 class OutputError(AioError):

@@ -338,7 +338,7 @@ def test_the_doctor_runs_a_mode_with_every_preset_and_lora_and_shows_a_table(com
 
     kept, original = doctor.cases, loaders.load_text_encoder_state_dicts
     # Two LoRAs stand for all; the full table takes a minute.
-    few = [case for case in kept(["t2v"]) if "lora" not in case.variant or case.variant in ("lora detailer", "lora camera_static")]
+    few = [case for case in kept(["t2v"]) if case.variant in ("", "lora detailer", "lora camera_static")]
     monkeypatch.setattr(doctor, "cases", lambda modes, config_dirs: few)
     lines = []
     assert doctor.doctor(modes=["t2v"], show=lines.append) == 0
@@ -381,3 +381,11 @@ def test_a_hundred_runs_do_not_grow(comfy):  # noqa: F811
     jobs(100, 100)
     assert process.num_fds() <= opened + 2
     assert process.memory_info().rss - memory < 40e6
+
+
+def test_chunked_memory_runs_through_the_pinned_node_pack(comfy):  # noqa: F811
+    case = next(case for case in doctor.cases(["t2v"]) if case.variant == "memory chunked")
+    with_pack = doctor.examine(case, comfy.engine)
+    if with_pack.note:
+        pytest.skip(f"the node pack is not installed: {with_pack.note}")
+    assert with_pack.faults == () and "chunk_feed_forward" in comfy.engine.executed

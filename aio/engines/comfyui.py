@@ -68,7 +68,7 @@ class ComfyUIEngine:
             raise EngineError("ComfyUI is not set up: run `python -m aio setup`, or give engine=preview")
         comfyui = found.path.resolve()
         work = work_dir or os.environ.get("AIO_WORK_DIR") or Path.home() / ".cache" / "aio" / "work"
-        models = models_dir or os.environ.get("AIO_MODELS_DIR") or comfyui / "models"
+        models = models_dir or comfyui_dir.models_dir(comfyui)
         self.folders = Folders(comfyui, Path(work).expanduser().resolve(), Path(models).expanduser().resolve())
         pinned = comfyui_dir.parse(config.data["comfyui"]).comfyui.revision
         commit = pinned if found.verified_by == "manifest" else found.revision   # without .git it is known by its files

@@ -8,25 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from aio import patch, workflow
-from aio.errors import AioError, Cancelled, EngineError, WorkflowError
+from aio.errors import AioError, Cancelled, NodeError, OutOfMemory, WorkflowError
 from aio.values import Prompt, Request
-
-
-class NodeError(EngineError):
-    """A node failed.
-
-    Attributes:
-        stage: title of the stage, empty before the first one. node: its id. reason: exception and text.
-    """
-
-    def __init__(self, message: str, *, stage: str, node: str, reason: str):
-        self.stage, self.node, self.reason = stage, node, reason
-        super().__init__(message)
-
-
-class OutOfMemory(NodeError):
-    """A node ran out of GPU memory or RAM."""
-
 
 OUT_OF_MEMORY_TEXT = ("DefaultCPUAllocator: can't allocate memory", "MPS backend out of memory", "not enough memory: you tried to allocate")
 """How torch says it where it raises a plain RuntimeError: on the CPU and on MPS."""
