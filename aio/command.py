@@ -13,13 +13,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from aio import config as configuration
-from aio.config import LITERAL, Config
+from aio.config import Config
 from aio.errors import AioError, ConfigError, InvalidParams, Problem, nearest
 from aio.fields import LITERAL_TYPES, TEXT_TYPES, Field
+from aio.grammar import literal, split
 
 _OVERRIDE = re.compile(r"(?P<prefix>\+{0,2}|~)(?P<key>[\w@./:-]+)(?:=(?P<value>.*))?", re.DOTALL)
 _TAKES_VALUE = ("--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp", "--package", "-p", "--cfg", "-c")
 _TOP = ("engine", "params", "output", "hydra")
+_WITH_FILE = ("replay", "sheet")
+"""Verbs whose first word is a file or folder."""
 
 
 @dataclass(slots=True)
@@ -31,6 +34,8 @@ class Command:
         overrides: for Hydra, in its grammar. params: field name -> text as typed.
         flags: Hydra's own flags. options: aio's own (`--json`), without dashes.
         config_dirs: folders given with --config-dir. multirun: -m. help: -h.
+        target: the file or folder of `replay` and `sheet`.
+        jobs: a sweep's table (`jobs=@shots.csv`). resume: a sweep folder to go on with (`resume=DIR`).
     """
 
     verb: str = "run"
@@ -41,6 +46,9 @@ class Command:
     config_dirs: list[Path] = field(default_factory=list)
     multirun: bool = False
     help: bool = False
+    target: str = ""
+    jobs: str = ""
+    resume: str = ""
 
     def compose(self) -> Config:
         """The configuration of a single run."""
@@ -61,12 +69,12 @@ class Command:
         Raises:
             InvalidParams: an `@file` that cannot be read.
         """
-        known = self._fields()
+        known = self.fields()
         return [*self.overrides, *(_swept(known.get(name), name, text) for name, text in self.params.items())]
 
-    def _fields(self) -> dict[str, Field]:
-        """Fields of every mode and LoRA that the overrides may choose."""
-        chosen = [self._choices(group) for group in ("mode", "lora")]
+    def fields(self, modes: Iterable[str] = ()) -> dict[str, Field]:
+        """Fields of every mode and LoRA that the overrides may choose, and of `modes`, chosen elsewhere."""
+        chosen = [[*self._choices("mode"), *([mode] for mode in modes)], self._choices("lora")]
         found: dict[str, Field] = {}
         for mode in chosen[0] or [[]]:
             loras = sorted({name for pick in chosen[1] for name in pick})
@@ -76,15 +84,9 @@ class Command:
 
     def _choices(self, group: str) -> list[list[str]]:
         """The choices that an override of `group` names, one list a job: `lora=[a],[a,b]` -> [[a], [a, b]]."""
-        from hydra.core.override_parser.overrides_parser import OverridesParser
-
         given = [text for text in self.overrides if text.lstrip("+").startswith(f"{group}=")]
-        found = []
-        for override in OverridesParser.create().parse_overrides(given):
-            values = list(override.sweep_iterator()) if override.is_sweep_override() else [override.value()]
-            # The sweep iterator gives strings, `[a,b]` among them.
-            found += [re.findall(r"[\w/.-]+", str(value)) for value in values]
-        return found
+        values = [value for word in given for value in split(word, self.config_dirs, plain=False)[1] or [word.split("=", 1)[1]]]
+        return [re.findall(r"[\w/.-]+", value) for value in values]
 
 
 def parse(argv: Sequence[str], verbs: Iterable[str]) -> Command:
@@ -121,12 +123,16 @@ def parse(argv: Sequence[str], verbs: Iterable[str]) -> Command:
         else:
             rest.append(word)
     completing = {"-sc", "--shell-completion"} & set(command.flags)
-    groups = _groups(command.config_dirs)
+    groups = groups_of(command.config_dirs)
+    if rest and command.verb in _WITH_FILE and (Path(rest[0]).exists() or not _OVERRIDE.fullmatch(rest[0]) or "=" not in rest[0]):
+        command.target = rest.pop(0)
     for word in rest:
         if completing:
             command.flags.append(word)   # install=bash, query=bash belong to Hydra
         else:
             _sort(command, word, groups)
+    if (command.jobs or command.resume) and not command.multirun:
+        raise ConfigError("jobs=… and resume=… belong to a sweep: add -m")
     if command.params and not command.multirun:
         _read_files(command)
     return command
@@ -139,7 +145,13 @@ def _folder(text: str) -> Path:
     return path.resolve()
 
 
-def _groups(config_dirs: Sequence[Path]) -> set[str]:
+def in_config(key: str, groups: Iterable[str]) -> bool:
+    """Whether a key is an override of the configuration; any other is a field."""
+    return key in groups or key in _TOP or bool(re.search(r"[./@:]", key))
+
+
+def groups_of(config_dirs: Sequence[Path]) -> set[str]:
+    """Names of the config groups."""
     return {path.name for folder in (configuration.CONF, *config_dirs) for path in folder.iterdir() if path.is_dir()}
 
 
@@ -149,7 +161,9 @@ def _sort(command: Command, word: str, groups: set[str]) -> None:
         raise ConfigError(f"{word!r} is not understood: write field=value, group=choice, or a flag (see --help); quote text with spaces")
     key, value = match["key"], match["value"]
     name = key.removeprefix("params.")
-    if match["prefix"] == "~" or (key in groups or key in _TOP or re.search(r"[./@:]", name)):
+    if key in ("jobs", "resume"):
+        setattr(command, key, value)
+    elif match["prefix"] == "~" or in_config(name, groups):
         if key == "lora" and not command.multirun and "," in value and not value.startswith("["):
             word = f"lora=[{value}]"   # in a single run a comma can only mean several at once
         command.overrides.append(word)
@@ -189,18 +203,14 @@ def _swept(known: Field | None, name: str, text: str) -> str:
     """One field as a Hydra override of a multirun."""
     if known is None or known.type not in LITERAL_TYPES:
         return f"++params.{name}={text}"
-    if text.startswith("@") and not text.startswith("@@"):
-        lines = [line.strip() for line in _read(name, text[1:]).splitlines() if line.strip()]
-        if not lines:
-            raise InvalidParams([Problem(name, "required_input_missing", f"the file {text[1:]!r} holds no line of text")])
-    else:
-        lines = [text[1:] if text.startswith("@@") else text]
-    return f"++params.{name}={','.join(literal(line) for line in lines)}"
+    return f"++params.{name}={','.join(literal(line) for line in lines(name, text))}"
 
 
-def literal(text: str) -> str:
-    """`text` as a quoted Hydra value that no grammar, type or interpolation touches; config.params_of() undoes it."""
-    from hydra.core.override_parser.types import Quote, QuotedString
-
-    escaped = re.sub(r"(\\*)\$\{", lambda match: match[1] * 2 + r"\${", LITERAL + text)
-    return QuotedString(text=escaped, quote=Quote.single).with_quotes()
+def lines(name: str, text: str) -> list[str]:
+    """The texts that a text or file field takes in a multirun: itself, or the lines of its `@file`."""
+    if not text.startswith("@") or text.startswith("@@"):
+        return [text[1:] if text.startswith("@@") else text]
+    found = [line.strip() for line in _read(name, text[1:]).splitlines() if line.strip()]
+    if not found:
+        raise InvalidParams([Problem(name, "required_input_missing", f"the file {text[1:]!r} holds no line of text")])
+    return found

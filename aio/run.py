@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 
-from aio import outputs
+from aio import outputs, sidecar
 from aio.engines.base import Engine
 from aio.patch import apply, render
 from aio.provenance import metadata
@@ -34,14 +35,16 @@ def run(job: Job, engine: Engine, on_event: OnEvent = ignore) -> Artifacts:
     prompt    = apply(patch, load(request.config.workflow))              # patch   -> Prompt (API format)
     if engine.models_dir is not None:
         ensure(models_of(prompt), request.config.data["registry"], engine.models_dir, on_event)
-    recipe    = metadata(request, patch, prompt, f"{engine.name} {engine.revision}")
+    recipe    = metadata(request, patch, prompt, f"{engine.name} {engine.revision}", job.params)
     artifacts = engine.execute(prompt, request, on_event, metadata=recipe)
-    return record(request, artifacts, engine.name)
+    return record(request, artifacts, engine.name, recipe)
 
 
-def record(request: Request, artifacts: Artifacts, engine: str) -> Artifacts:
-    """Give the finished file its final name in the output folder."""
+def record(request: Request, artifacts: Artifacts, engine: str, recipe: Mapping[str, str]) -> Artifacts:
+    """Give the finished file its final name in the output folder, and lay its recipe beside it."""
     config = request.config
     ending = ".preview.mp4" if engine == "preview" else ".mp4"
     stem, numbered = (config.output_name, False) if config.output_name else (config.mode, True)
-    return dataclasses.replace(artifacts, video=outputs.publish(artifacts.video, config.output_dir, stem, ending, numbered=numbered))
+    video = outputs.publish(artifacts.video, config.output_dir, stem, ending, numbered=numbered)
+    sidecar.write_beside(video, recipe)
+    return dataclasses.replace(artifacts, video=video)

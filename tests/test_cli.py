@@ -66,7 +66,7 @@ def test_a_sweep_runs_every_combination_and_keeps_text_whole(tmp_path):
     words = ["-m", "mode=t2v", f"prompt=@{tmp_path / 'prompts.txt'}", "seed=1,2", "preset=fast", *SMALL, f"output.dir={tmp_path}"]
     done = aio(*words)
     assert done.returncode == 0, done.stderr
-    made = [recipe(line)[0]["params"] for line in done.stdout.splitlines()]
+    made = [recipe(line)[0]["params"] for line in done.stdout.splitlines()[:-1]]   # the last line is the sheet
     assert {(one["prompt"], one["seed"]) for one in made} == {(p, s) for p in ("Rain, at ${night}", "{sun} = 'fun'") for s in (1, 2)}
 
 
@@ -74,7 +74,7 @@ def test_a_sweep_over_modes_presets_models_and_loras(tmp_path):
     words = ["-m", "mode=t2v", "preset=fast,balanced", "model=fp8,bf16", "lora=[],[detailer,camera_static]", "prompt=a,b"]
     done = aio(*words, *SMALL, f"output.dir={tmp_path}")
     assert done.returncode == 0, done.stderr
-    made = [recipe(line)[0] for line in done.stdout.splitlines()]
+    made = [recipe(line)[0] for line in done.stdout.splitlines()[:-1]]
     assert len(made) == 8 and {one["params"]["prompt"] for one in made} == {"a,b"}
     assert {len(one["choices"]["lora"]) for one in made} == {0, 2}
 
@@ -82,7 +82,7 @@ def test_a_sweep_over_modes_presets_models_and_loras(tmp_path):
 def test_a_failed_job_of_a_sweep_does_not_stop_the_others(tmp_path):
     done = aio("-m", "mode=t2v", "prompt=x", *SMALL[1:], "width=256,300,320", f"output.dir={tmp_path}")
     assert done.returncode == 1
-    assert len(done.stdout.splitlines()) == 2
+    assert len(done.stdout.splitlines()) == 3 and done.stdout.splitlines()[-1].endswith("index.html")
     assert "width: 300 is not a multiple of 64; use 256 or 320" in done.stderr
 
 

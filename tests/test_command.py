@@ -6,8 +6,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from aio import config
-from aio.command import literal, parse
+from aio.command import parse
 from aio.errors import ConfigError, InvalidParams
+from aio.grammar import literal
 
 VERBS = ("run", "check", "plan")
 TEXTS = ["${oc.env:HOME}", "???", "null", "5", "a,b", "'", '"', "a\nb", "\\${x}", "\\\\${x}"]

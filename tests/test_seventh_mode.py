@@ -43,4 +43,4 @@ def test_a_sweep_finds_the_mode_too(tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
     words = ["-m", "--config-dir", str(mine), "mode=loop", "crf=18,30", "prompt=x", "width=256", "height=256", "seconds=0.4", "engine=preview"]
     assert main(words) == 0
-    assert len(capfd.readouterr().out.splitlines()) == 2
+    assert len(capfd.readouterr().out.splitlines()) == 3   # two clips and the sheet

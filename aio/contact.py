@@ -1,0 +1,171 @@
+"""Pictures of a sweep: a thumbnail of a clip, and the one picture that holds them all."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from aio import outputs
+from aio.sidecar import write_whole
+from aio.sweep.folder import Cell
+
+SLATE, CARD, TEXT, DIM, AMBER, RED = "#0f172a", "#1e293b", "#e2e8f0", "#94a3b8", "#f59e0b", "#f87171"
+THUMB_SIZE = 400
+"""Pixels of a thumbnail's longer side."""
+PIXELS = 12e6
+"""Of the whole picture, so that a thousand jobs take no more memory than a hundred."""
+CELL = (64, 320)
+"""Least and greatest width of a cell."""
+GAP = 8
+
+
+def thumbnail(video: Path, target: Path) -> bool:
+    """Write the middle frame of `video` as a small JPEG; False where it cannot be read, which is no reason to stop.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    import av
+
+    try:
+        with av.open(str(video)) as container:
+            stream = container.streams.video[0]
+            stream.thread_type = "AUTO"
+            middle, picture = stream.frames // 2, None
+            for index, frame in enumerate(container.decode(stream)):
+                picture = frame
+                if index >= middle:
+                    break
+        if picture is None:
+            return False
+        scale = min(1.0, THUMB_SIZE / max(picture.width, picture.height))
+        image = picture.reformat(max(1, round(picture.width * scale)), max(1, round(picture.height * scale)), "rgb24", threads=1).to_image()
+    except (av.error.FFmpegError, IndexError, OSError):
+        return False
+    content = io.BytesIO()
+    image.save(content, "JPEG", quality=82)
+    _write(target, content.getvalue())
+    return True
+
+
+def draw(folder: Path, cells: Sequence[Cell], captions: Sequence[str], thumb: str, target: Path, title: str) -> None:
+    """Draw all cells into one PNG.
+
+    Args:
+        folder: of the sweep. captions: one a cell. thumb: name of the thumbnails. title: the line above.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    from PIL import Image, ImageDraw
+
+    shape = _shape(folder, cells, thumb)
+    columns, width = _grid(len(cells), shape)
+    height, size = round(width / shape), max(8, min(15, width // 12))
+    line = round(size * 1.4)
+    lines = 2 if width >= 150 else 1
+    rows, head = math.ceil(len(cells) / columns), round(line * 1.6)
+    outer = (GAP + columns * (width + GAP), head + GAP + rows * (height + lines * line + GAP))
+    image = Image.new("RGB", outer, SLATE)
+    pen, font = ImageDraw.Draw(image), _font(size)
+    large = _font(min(15, size + 3))
+    pen.text((GAP, GAP), _fit(title, outer[0] - 2 * GAP, pen, large), AMBER, large)
+    for index, (cell, caption) in enumerate(zip(cells, captions)):
+        x, y = GAP + index % columns * (width + GAP), head + GAP + index // columns * (height + lines * line + GAP)
+        pen.rectangle((x, y, x + width - 1, y + height + lines * line - 1), CARD)
+        pen.rectangle((x, y, x + width - 1, y + height - 1), "#020617")
+        _shot(image, pen, font, cell, folder / str(cell.number) / thumb, (x, y, width, height))
+        for number, part in enumerate(_wrap(caption, width - 8, pen, font, lines)):
+            pen.text((x + 4, y + height + 1 + number * line), part, TEXT, font)
+    content = io.BytesIO()
+    image.save(content, "PNG", compress_level=3)
+    _write(target, content.getvalue())
+
+
+def _shot(image: Any, pen: Any, font: Any, cell: Cell, thumb: Path, box: tuple[int, int, int, int]) -> None:
+    from PIL import Image
+
+    x, y, width, height = box
+    words, color = cell.state, DIM
+    if cell.state == "done":
+        try:
+            with Image.open(thumb) as small:
+                small.draft("RGB", (width, height))
+                small.thumbnail((width, height))
+                image.paste(small, (x + (width - small.width) // 2, y + (height - small.height) // 2))
+                return
+        except OSError:
+            words = "no picture"
+    elif cell.state == "failed":
+        pen.rectangle((x, y, x + width - 1, y + height - 1), "#2a1320", RED, 2)
+        words, color = f"failed: {cell.reason}", RED
+    elif cell.state == "running":
+        pen.rectangle((x, y, x + width - 1, y + height - 1), None, AMBER, 2)
+        color = AMBER
+    step = round(font.size * 1.3)
+    for number, part in enumerate(_wrap(words, width - 12, pen, font, max(1, (height - 8) // step))):
+        pen.text((x + 6, y + 5 + number * step), part, color, font)
+
+
+def _shape(folder: Path, cells: Sequence[Cell], thumb: str) -> float:
+    """Width by height of the first picture."""
+    from PIL import Image
+
+    for cell in cells:
+        try:
+            with Image.open(folder / str(cell.number) / thumb) as image:
+                return min(max(image.width / image.height, 0.6), 2.4)
+        except OSError:
+            continue
+    return 16 / 9
+
+
+def _grid(count: int, shape: float) -> tuple[int, int]:
+    """Columns and cell width: about as wide as high, within PIXELS."""
+    width = int(min(max(math.sqrt(PIXELS / max(count, 1) / (1 / shape + 0.25)), CELL[0]), CELL[1]))
+    columns = max(1, min(count, math.ceil(math.sqrt(count * (1 / shape + 0.25) * 1.4))))
+    return columns, width
+
+
+def _font(size: int) -> Any:
+    from PIL import ImageFont
+
+    return ImageFont.load_default(size)
+
+
+def _wrap(text: str, width: int, pen: Any, font: Any, lines: int) -> list[str]:
+    """At most `lines` lines of at most `width` pixels; the last one ends in … where something is left out."""
+    found, rest = list[str](), " ".join(text.split())
+    while rest and len(found) < lines - 1:
+        count = _room(rest, width, pen, font)
+        space = rest.rfind(" ", 1, count + 1) if count < len(rest) else -1
+        cut = space if space > 0 else count
+        found.append(rest[:cut])
+        rest = rest[cut:].lstrip()
+    return [*found, _fit(rest, width, pen, font)] if rest else found
+
+
+def _fit(text: str, width: int, pen: Any, font: Any) -> str:
+    count = _room(text, width, pen, font)
+    return text if count == len(text) else text[:max(count - 1, 0)] + "…"
+
+
+def _room(text: str, width: int, pen: Any, font: Any) -> int:
+    """How many characters of `text` go into `width` pixels; measuring is what drawing a thousand captions costs."""
+    count = min(len(text), max(1, round(3 * width / font.size)))
+    while count > 1:
+        length = pen.textlength(text[:count], font)
+        if length <= width:
+            break
+        count = min(count - 1, int(count * width / length))
+    return max(count, 1)
+
+
+def _write(target: Path, content: bytes) -> None:
+    try:
+        write_whole(target, content)
+    except OSError as error:
+        raise outputs.failure(error, target) from None

@@ -1,0 +1,167 @@
+"""The contact sheet of a sweep: index.html, one offline page, and contact_sheet.png, made from the sweep's files.
+
+The page stays true while a sweep runs: each change of a job is one short line appended to it, so that a job costs the
+same among ten and among a thousand. The picture is drawn again as often as a twentieth of the time allows, and says when.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+import time
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from aio import config, outputs
+from aio.contact import draw, thumbnail
+from aio.sidecar import write_whole
+from aio.sweep import folder as store
+from aio.sweep.folder import Cell
+
+PAGE, PICTURE, THUMB = "index.html", "contact_sheet.png", "thumb.jpg"
+SHARE = 20
+"""The picture is drawn again once this many times its own cost has passed."""
+SHOWN = 80
+"""Characters of a value that the head of the page shows."""
+
+
+class Sheet:
+    """The two files of one sweep while it runs.
+
+    Args:
+        folder: the sweep's folder. cells: its jobs, in the order of their numbers.
+
+    Raises:
+        OutputError: a file cannot be written (every method).
+    """
+
+    def __init__(self, folder: Path, cells: Iterable[Cell]):
+        self.folder, self.cells = folder, {cell.number: cell for cell in cells}
+        self.varied = varied(list(self.cells.values()))
+        self.drawn = self.cost = 0.0
+        self.write(live=True)
+
+    def update(self, cell: Cell) -> None:
+        """Show how a job stands now."""
+        self.cells[cell.number] = cell
+        if cell.state == "done":
+            thumbnail(self.folder / str(cell.number) / cell.video, self.folder / str(cell.number) / THUMB)
+        text = f"<script>set({cell.number}, {_script(_cell(self.folder, cell, self.varied))}, {_script(_now())})</script>\n"
+        try:
+            with open(self.folder / PAGE, "a", encoding="utf-8") as page:
+                page.write(text)
+        except OSError as error:
+            raise outputs.failure(error, self.folder / PAGE) from None
+        if time.monotonic() - self.drawn >= SHARE * self.cost:
+            self._draw()
+
+    def write(self, *, live: bool) -> Path:
+        """Write both files anew. live: the sweep goes on, so the page looks for news."""
+        target = self.folder / PAGE
+        try:
+            write_whole(target, _page(self.folder, list(self.cells.values()), self.varied, live).encode())
+        except OSError as error:
+            raise outputs.failure(error, target) from None
+        self._draw()
+        return target
+
+    def _draw(self) -> None:
+        began = time.monotonic()
+        cells = list(self.cells.values())
+        # Long texts last: a caption is cut where its room ends.
+        keys = sorted(self.varied, key=lambda key: max(len(cell.settings.get(key, "")) for cell in cells))
+        captions = [f"{cell.number}  {_short(cell, keys)}" for cell in cells]
+        draw(self.folder, cells, captions, THUMB, self.folder / PICTURE, f"{_counts(cells)} · {_now()}")
+        self.drawn = time.monotonic()
+        self.cost = self.drawn - began
+
+
+def build(folder: Path) -> Path:
+    """Make both files from what lies in the folder, and return the page's path. A sweep may be at work there.
+
+    Raises:
+        ConfigError: it is not a sweep's folder. OutputError: a file cannot be written.
+    """
+    folder = folder.expanduser().resolve()
+    live = store.busy(folder)
+    cells = store.cells(folder, live=live)
+    for cell in cells:
+        place = folder / str(cell.number)
+        if cell.state == "done" and not (place / THUMB).is_file():
+            thumbnail(place / cell.video, place / THUMB)
+    return Sheet(folder, cells).folder / PAGE if live else Sheet(folder, cells).write(live=False)
+
+
+def varied(cells: Sequence[Cell]) -> list[str]:
+    """The settings that are not the same in all jobs, in the order they were given."""
+    keys = dict.fromkeys(key for cell in cells for key in cell.settings)
+    return [key for key in keys if len({cell.settings.get(key) for cell in cells}) > 1]
+
+
+def _page(folder: Path, cells: Sequence[Cell], keys: Sequence[str], live: bool) -> str:
+    same = {key: value for cell in cells[:1] for key, value in cell.settings.items() if key not in keys}
+    parts = [f"{html.escape(key)} <b>{html.escape(value[:SHOWN] + ('…' if len(value) > SHOWN else ''))}</b>" for key, value in same.items()]
+    words = {
+        "TITLE": html.escape(f"Sweep {folder.name}"),
+        "COUNTS": html.escape(_counts(cells)),
+        "CONSTANT": f"<p>All jobs: {' · '.join(parts)}</p>" if parts else "",
+        "LIVE": "1" if live else "0",
+        "MIN": "220" if len(cells) > 12 else "300",
+        "ASPECT": _aspect(folder, cells),
+        "CELLS": "".join(_cell(folder, cell, keys) + "\n" for cell in cells),
+    }
+    template = (config.PACKAGE / "data" / "sheet.html").read_text(encoding="utf-8")
+    return re.sub(r"@([A-Z]+)@", lambda match: words[match[1]], template)   # in one pass: a prompt may hold @CELLS@
+
+
+def _aspect(folder: Path, cells: Sequence[Cell]) -> str:
+    """The shape of the first picture, for all: a grid of even rows."""
+    from PIL import Image
+
+    for cell in cells:
+        try:
+            with Image.open(folder / str(cell.number) / THUMB) as image:
+                return f"{image.width} / {image.height}" if image.width >= image.height else "1 / 1"
+        except OSError:
+            continue
+    return "16 / 9"
+
+
+def _cell(folder: Path, cell: Cell, keys: Sequence[str]) -> str:
+    label = html.escape(f"Job {cell.number}: {_short(cell, keys) or 'alone'}")
+    link, attributes = "", ""
+    if cell.state == "done":
+        video = html.escape(f"{cell.number}/{cell.video}")
+        attributes = f' data-video="{video}" tabindex="0" role="button" aria-label="Play {label.replace("Job", "job", 1)}"'
+        shot = f'<img src="{cell.number}/{THUMB}" alt="{label}" loading="lazy">' if (folder / str(cell.number) / THUMB).is_file() else "no picture"
+        link = f'<a href="{video}">open</a>'
+    elif cell.state == "failed":
+        shot = html.escape(f"Failed\n{cell.reason}")
+    else:
+        shot = html.escape({"pending": "waiting", "running": "running …", "stopped": cell.reason or "stopped"}[cell.state])
+    took = f"<span>{cell.seconds:.1f} s</span>" if cell.ended and cell.seconds else ""
+    facts = "".join(f"<dt>{html.escape(key)}</dt><dd title=\"{html.escape(cell.settings[key])}\">{html.escape(cell.settings[key])}</dd>"
+                    for key in keys if key in cell.settings)
+    return (f'<figure id="j{cell.number}" data-state="{cell.state}"><div class="shot"{attributes}>{shot}</div>'
+            f'<figcaption><div class="top"><b>{cell.number}</b>{took}{link}</div><dl>{facts}</dl></figcaption></figure>')
+
+
+def _short(cell: Cell, keys: Sequence[str]) -> str:
+    return "  ".join(f"{key}={' '.join(cell.settings[key].split())}" for key in keys if key in cell.settings)
+
+
+def _counts(cells: Sequence[Cell]) -> str:
+    found = {state: sum(cell.state == state for cell in cells) for state in store.STATES}
+    words = ", ".join(f"{number} {state}" for state, number in found.items() if number)
+    return f"{len(cells)} {'job' if len(cells) == 1 else 'jobs'}: {words}"
+
+
+def _now() -> str:
+    return datetime.now().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _script(text: str) -> str:
+    """A JavaScript string literal that cannot end the script element."""
+    return json.dumps(text).replace("<", "\\u003c")

@@ -1,0 +1,77 @@
+"""What a multirun's command line varies, split by Hydra's own grammar."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from aio.command import Command, lines
+from aio.fields import LITERAL_TYPES
+from aio.grammar import split
+
+FIELD = "params."
+"""Prefix of the axes that are fields. The others are overrides of the configuration."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """One job of a sweep as it was asked for.
+
+    Attributes:
+        number: its place in the user's order, from 0, and the name of its folder.
+        overrides: for Hydra, in its grammar. params: field name -> value.
+        row: where it stands in a table, for messages.
+    """
+
+    number: int
+    overrides: tuple[str, ...]
+    params: Mapping[str, Any]
+    row: str = ""
+
+
+def axes(command: Command, modes: Iterable[str] = ()) -> dict[str, list[Any]]:
+    """Key -> the values it takes, one where it does not vary.
+
+    A key of the configuration (`preset`) takes whole overrides (`preset=fast`), a field (`params.seed`) plain values.
+
+    Args:
+        modes: modes that are chosen elsewhere than on the command line.
+
+    Raises:
+        ConfigError: a value that Hydra's grammar does not know, or of no end. InvalidParams: an `@file` that cannot be read.
+    """
+    known, found = command.fields(modes), dict[str, list[Any]]()
+    for word in command.overrides:
+        if not of_hydra(word):
+            key, values = split(word, command.config_dirs, plain=False)
+            found[key] = [word] if values is None else [f"{key}={value}" for value in values]
+    for name, text in command.params.items():
+        if name in known and known[name].type in LITERAL_TYPES:
+            found[FIELD + name] = lines(name, text)
+        else:
+            found[FIELD + name] = split(f"{name}={text}", command.config_dirs, plain=True)[1] or []
+    return found
+
+
+def of_hydra(word: str) -> bool:
+    """Whether an override is for Hydra itself (`hydra.sweep.dir=…`, `hydra/launcher=ray`)."""
+    return word.lstrip("+~").startswith(("hydra.", "hydra/"))
+
+
+def product(found: Mapping[str, Sequence[Any]], rows: Iterable[Spec] | None = None) -> Iterator[Spec]:
+    """Every combination, the last key changing fastest, numbered from 0; with a table, every combination for each row.
+
+    What a row sets is not varied by the command line.
+    """
+    number = 0
+    for row in [Spec(0, (), {})] if rows is None else rows:
+        own = {word.lstrip("+~").split("=")[0] for word in row.overrides} | {FIELD + name for name in row.params}
+        free = {key: values for key, values in found.items() if key.lstrip("+~") not in own}
+        for values in itertools.product(*free.values()):
+            pairs = list(zip(free, values))
+            overrides = [value for key, value in pairs if not key.startswith(FIELD)]
+            params = {key.removeprefix(FIELD): value for key, value in pairs if key.startswith(FIELD)}
+            yield Spec(number, (*overrides, *row.overrides), {**params, **row.params}, row.row)
+            number += 1

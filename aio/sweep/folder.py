@@ -1,0 +1,189 @@
+"""A sweep's folder, the only memory it has.
+
+    DIR/manifest.json   the jobs as planned: number, settings, recipe hash
+    DIR/7/              job 7: its mp4 and recipe, thumb.jpg
+    DIR/7/job.json      its state: running, done, failed or stopped, with seconds and reason
+    DIR/index.html, DIR/contact_sheet.png   made from these files by aio.sheet
+
+Nothing in it names a folder outside of it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from aio import __version__, outputs
+from aio.errors import ConfigError, InputError
+from aio.sidecar import write_whole
+
+MANIFEST, STATE, LOCK = "manifest.json", "job.json", ".lock"
+STATES = ("pending", "running", "done", "failed", "stopped")
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One job as its files tell it.
+
+    Attributes:
+        number: the name of its folder. settings: what it was asked for, key -> text.
+        state: one of STATES. seconds: how long it ran. reason: why it failed.
+        video: file name of its mp4. recipe: recipe hash, None where it was not fit to be planned.
+    """
+
+    number: int
+    settings: Mapping[str, str] = field(default_factory=dict)
+    state: str = "pending"
+    seconds: float = 0.0
+    reason: str = ""
+    video: str = ""
+    recipe: str | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will happen to it."""
+        return self.state in ("done", "failed", "stopped")
+
+
+def claim(wanted: Path) -> Path:
+    """Make the sweep's folder: `wanted`, or `wanted`-2, ... where there is something already.
+
+    Raises:
+        OutputError: it cannot be made.
+    """
+    number = 1
+    while True:
+        folder = wanted if number == 1 else wanted.with_name(f"{wanted.name}-{number}")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            if not any(folder.iterdir()):
+                (folder / LOCK).touch(exist_ok=False)   # of two sweeps that start at once, one gets it
+                return folder.resolve()
+        except FileExistsError:
+            pass
+        except OSError as error:
+            raise outputs.failure(error, folder) from None
+        number += 1
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the folder, so that no second process works in it.
+
+    Raises:
+        InputError: another one does.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(folder / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise InputError(f"another aio is at work in {folder}; wait for it or stop it first") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def busy(folder: Path) -> bool:
+    """Whether a sweep is at work in the folder."""
+    if not (folder / LOCK).exists():
+        return False
+    try:
+        with locked(folder):
+            return False
+    except InputError:
+        return True
+
+
+def write_manifest(folder: Path, cells: Sequence[Cell]) -> None:
+    """Write down what the sweep is to make.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    jobs = [{"number": cell.number, "settings": dict(cell.settings), "recipe": cell.recipe} for cell in cells]
+    created = datetime.now().astimezone().isoformat(timespec="seconds")
+    _write(folder / MANIFEST, {"manifest": 1, "aio": __version__, "created": created, "jobs": jobs})
+
+
+def write_state(folder: Path, cell: Cell) -> None:
+    """Write down how a job stands.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    target = folder / str(cell.number) / STATE
+    try:
+        target.parent.mkdir(exist_ok=True)
+    except OSError as error:
+        raise outputs.failure(error, target) from None
+    _write(target, dataclasses.asdict(cell))
+
+
+def _write(target: Path, data: Mapping[str, Any]) -> None:
+    try:
+        write_whole(target, json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode())
+    except OSError as error:
+        raise outputs.failure(error, target) from None
+
+
+def planned(folder: Path) -> list[Cell] | None:
+    """The jobs of the manifest, None where there is none.
+
+    Raises:
+        ConfigError: it is damaged, or of a newer aio.
+    """
+    try:
+        data = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        if data["manifest"] > 1:
+            raise ConfigError(f"{folder / MANIFEST} was written by a newer aio ({data.get('aio')}); update aio")
+        return [Cell(int(job["number"]), job["settings"], recipe=job["recipe"]) for job in data["jobs"]]
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigError(f"{folder / MANIFEST} is damaged ({error})") from None
+
+
+def cells(folder: Path, *, live: bool) -> list[Cell]:
+    """Every job by number, as the files tell it. live: whether a sweep is at work there; else what `runs` was stopped.
+
+    Raises:
+        ConfigError: it is not a sweep's folder.
+    """
+    jobs = {cell.number: cell for cell in planned(folder) or ()}
+    found = [int(path.name) for path in folder.iterdir() if path.name.isdecimal() and path.is_dir()] if folder.is_dir() else []
+    for number in found:
+        jobs[number] = _seen(folder / str(number), jobs.get(number) or Cell(number), live)
+    if not jobs:
+        raise ConfigError(f"{folder} is not a sweep's folder: it holds neither {MANIFEST} nor numbered folders")
+    return [jobs[number] for number in sorted(jobs)]
+
+
+def _seen(place: Path, job: Cell, live: bool) -> Cell:
+    try:
+        data = json.loads((place / STATE).read_text(encoding="utf-8"))
+        known = {name: data[name] for name in ("state", "seconds", "reason", "video", "recipe", "settings") if name in data}
+        job = dataclasses.replace(job, **known)
+    except (OSError, ValueError, TypeError):
+        pass
+    if job.state == "done" and (place / job.video).is_file():
+        return job
+    # Killed between the clip and the note about it, or the note was lost: the clip's own recipe speaks for it.
+    for video in sorted(place.glob("*.mp4")):
+        try:
+            made = json.loads(video.with_suffix(".json").read_text(encoding="utf-8"))["aio"]["hash"]
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+        if job.recipe in (None, made) and job.state != "failed":
+            return dataclasses.replace(job, state="done", video=video.name, recipe=made, reason="")
+    if job.state == "done":
+        return dataclasses.replace(job, state="stopped", video="", reason="its mp4 is gone")
+    return dataclasses.replace(job, state="stopped", reason="stopped before its end") if job.state == "running" and not live else job

@@ -1,0 +1,149 @@
+"""Sweeps that Hydra runs: through a launcher (`hydra/launcher=ray`) or with a sweeper of its own (`hydra/sweeper=optuna`).
+
+A launcher only spreads the jobs: they are planned, ordered and numbered here, and each travels as one value, `job`. The
+sheet is made from the files that the jobs leave in the sweep's folder, which all machines must see.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from aio import config as configuration
+from aio import sheet
+from aio.command import Command
+from aio.config import LITERAL
+from aio.errors import AioError, Cancelled, ConfigError
+from aio.grammar import literal, quoted
+from aio.sweep import folder as store
+from aio.sweep.axes import Spec, of_hydra
+from aio.sweep.folder import Cell
+from aio.sweep.plan import Planned, portable
+
+EVERY = 2.0
+"""Seconds between two looks at the files of jobs that run elsewhere."""
+
+Hydra = Callable[[Command, Sequence[str]], int]
+
+
+def wanted(command: Command, kind: str) -> bool:
+    """Whether the command line names a Hydra launcher or sweeper."""
+    return any(word.lstrip("+").startswith(f"hydra/{kind}=") for word in command.overrides)
+
+
+def folder_of(command: Command, jobs: Sequence[Planned] = ()) -> Path:
+    """hydra.sweep.dir as the configuration and the command line set it.
+
+    Raises:
+        ConfigError: Hydra cannot compose it.
+    """
+    from hydra import compose, initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.errors import HydraException
+
+    own = [word for word in command.overrides if of_hydra(word)]
+    first = next((job.spec.overrides for job in jobs if not job.error), ())
+    search = [f"hydra.searchpath=[{','.join(f'file://{place}' for place in command.config_dirs)}]"] if command.config_dirs else []
+    configuration.register()
+    outer = GlobalHydra.instance().hydra
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(str(configuration.CONF), version_base="1.3"):
+            cfg = compose("config", overrides=[*search, *first, *own], return_hydra_config=True)
+            return Path(str(cfg.hydra.sweep.dir)).expanduser()
+    except HydraException as error:
+        raise ConfigError(" ".join(str(error).split("\n")[:2])) from None
+    finally:
+        GlobalHydra.instance().hydra = outer
+
+
+def launcher(command: Command, sweep: Any, hydra: Hydra) -> None:
+    """Spread the jobs of a sweep (aio.sweep.runner.Sweep) through Hydra's launcher, and keep its sheet true meanwhile."""
+    if not sweep.todo:
+        return
+    jobs = [json.dumps({"spec": dataclasses.asdict(job.spec), "cell": dataclasses.asdict(job.cell())}) for job in sweep.todo]
+    words = [
+        "hydra/job_logging=disabled",   # else an empty log file would lie in the folder
+        *(word for word in command.overrides if of_hydra(word) and not word.startswith("hydra.sweep.")),
+        f"hydra.sweep.dir={quoted(str(sweep.folder))}", "hydra.sweep.subdir=.", "+job=" + ",".join(literal(job) for job in jobs),
+    ]
+    over = threading.Event()
+    watcher = threading.Thread(target=_watch, args=(sweep, over), daemon=True)
+    watcher.start()
+    try:
+        hydra(command, words)
+    finally:
+        over.set()
+        watcher.join()
+        _look(sweep, live=False)
+        (sweep.folder / "multirun.yaml").unlink(missing_ok=True)   # the jobs again, with this machine's paths
+
+
+def _watch(sweep: Any, over: threading.Event) -> None:
+    cost = 0.0
+    while not over.wait(max(EVERY, sheet.SHARE * cost)):
+        began = time.monotonic()
+        _look(sweep, live=True)
+        cost = time.monotonic() - began
+
+
+def _look(sweep: Any, *, live: bool) -> None:
+    for cell in store.cells(sweep.folder, live=live):
+        if cell != sweep.sheet.cells.get(cell.number):
+            sweep.sheet.update(cell)
+
+
+def sweeper(command: Command, hydra: Hydra) -> int:
+    """Let a sweeper of Hydra choose the jobs, which nobody knows before; make the sheet of what it leaves."""
+    if command.jobs or command.resume:
+        raise ConfigError("jobs=… and resume=… do not go with hydra/sweeper=…: a sweeper chooses its own jobs")
+    folder = store.claim(folder_of(command))
+    words = [word for word in command.swept() if not word.startswith("hydra.sweep.")]
+    try:
+        with store.locked(folder):
+            code = hydra(command, [*words, f"hydra.sweep.dir={quoted(str(folder))}"])
+    finally:
+        cells = store.cells(folder, live=False) if any(folder.glob("*/" + store.STATE)) else []
+        if cells:
+            print(sheet.build(folder), flush=True)
+    return code or int(any(cell.state == "failed" for cell in cells))
+
+
+def work(cfg: Any, config_dirs: Sequence[Path], guard: Callable[[Callable[[], Any], Any], Any], report: Callable[[AioError], int]) -> int:
+    """Run one job that a launcher or sweeper hands over, in whatever process this is.
+
+    Returns:
+        0, or 1 where it failed.
+
+    Raises:
+        KeyboardInterrupt: it was stopped, and so is the rest.
+    """
+    from hydra.core.hydra_config import HydraConfig
+
+    from aio.sweep.runner import Runner
+
+    facts = HydraConfig.get()
+    folder = Path(facts.sweep.dir)
+    runner = Runner(folder, config_dirs, report)
+    if "job" in cfg:
+        job = json.loads(str(cfg.job).removeprefix(LITERAL))
+        spec = Spec(**{**job["spec"], "overrides": tuple(job["spec"]["overrides"])})
+        cell = Cell(**job["cell"])
+    else:
+        chosen = [word for word in facts.overrides.task if not word.lstrip("+").startswith("params.")]
+        params = configuration.params_of(cfg)
+        settings = {key.lstrip("+~"): portable(value) for key, _, value in (word.partition("=") for word in chosen)}
+        number = int(facts.job.num)
+        spec = Spec(number, tuple(chosen), params)
+        cell = Cell(number, settings | {name: portable(str(value)) for name, value in params.items()})
+    main = threading.current_thread() is threading.main_thread()   # only there can signals be caught
+    try:
+        done = guard(lambda: runner.run(spec, cell), runner) if main else runner.run(spec, cell)
+    except Cancelled:
+        raise KeyboardInterrupt from None   # Hydra reports every other exception as a failure of the program
+    return int(done.state != "done")

@@ -1,0 +1,162 @@
+"""A sweep before it runs: every job composed, checked and rendered, and the order that spares loads."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import Any
+
+from aio import config as configuration
+from aio import jobs_table, provenance
+from aio.command import Command
+from aio.engines.choose import choose
+from aio.errors import InputError
+from aio.fields import MEDIA_TYPES
+from aio.patch import render
+from aio.request import validate
+from aio.sweep.axes import Spec, axes, product
+from aio.sweep.folder import Cell
+from aio.values import Job
+
+SHOWN = 20
+"""Faults that a message lists."""
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A job that is known before it runs.
+
+    Attributes:
+        spec: what was asked for. settings: the same for people and for the manifest, without absolute paths.
+        recipe: its recipe hash, None with an `error`.
+        cost: what a change of costs time: weights, LoRAs, prompt, inputs; the dearest first.
+    """
+
+    spec: Spec
+    settings: dict[str, str]
+    recipe: str | None = None
+    cost: tuple[Any, ...] = ()
+    error: InputError | None = None
+
+    def cell(self) -> Cell:
+        """The job as a cell of the sheet that has not begun."""
+        return Cell(self.spec.number, self.settings, recipe=self.recipe)
+
+
+def plan(command: Command) -> list[Planned]:
+    """Every job of a multirun, in the user's order. A job that is not fit to run carries its error.
+
+    Raises:
+        InputError: a table with a fault, each with its row; or no job is fit to run.
+        EngineError: there is no engine.
+    """
+    rows, table = jobs_table.read(command.jobs, command.config_dirs) if command.jobs else (None, None)
+    modes = {word.split("=", 1)[1] for row in rows or () for word in row.overrides if word.startswith("mode=")}
+    known = modes & set(configuration.choices("mode", command.config_dirs))   # an unknown one is a fault of its row
+    jobs = [_plan(spec, command.config_dirs, table) for spec in product(axes(command, sorted(known)), rows)]
+    faults: dict[str, list[Planned]] = {}
+    for job in jobs:
+        if job.error:
+            faults.setdefault(str(job.error), []).append(job)
+    if table and faults:
+        raise InputError("\n".join(_in_rows(table.name, text, group) for text, group in list(faults.items())[:SHOWN]) + _more(faults))
+    if all(job.error for job in jobs):
+        raise InputError("\n".join(list(faults)[:SHOWN]) + _more(faults))
+    return jobs
+
+
+def _more(faults: dict[str, Any]) -> str:
+    return f"\n… and {len(faults) - SHOWN} more faults" if len(faults) > SHOWN else ""
+
+
+def _in_rows(table: str, text: str, group: Sequence[Planned]) -> str:
+    rows = list(dict.fromkeys(job.spec.row for job in group))
+    where = ", ".join(rows[:3]) + (f" and {len(rows) - 3} more" if len(rows) > 3 else "")
+    return "\n".join(f"jobs: {table}, {where}: {line}" for line in text.splitlines())
+
+
+def _plan(spec: Spec, config_dirs: Sequence[Path], table: Path | None) -> Planned:
+    settings: dict[str, str] = {}
+    try:
+        words = [word.lstrip("+").split("=", 1) for word in spec.overrides if "=" in word and not word.startswith("output.dir=")]
+        settings = {key: portable(value) for key, value in words}
+        settings |= {name: str(value) for name, value in spec.params.items()}
+        config = configuration.compose(spec.overrides, config_dirs)
+        files = {name for name, field in config.fields.items() if field.type in MEDIA_TYPES} & set(spec.params)
+        if table and files:
+            found = {name: _beside(spec.params[name], table) for name in files}
+            spec = dataclasses.replace(spec, params={**spec.params, **found})
+        settings |= {name: portable(str(spec.params[name])) for name in files}
+        data = foresee(spec, config_dirs)
+    except InputError as error:
+        return Planned(spec, settings, error=error)
+    return Planned(spec, settings, data["hash"], _cost(data, config))
+
+
+def foresee(spec: Spec, config_dirs: Sequence[Path]) -> dict[str, Any]:
+    """The recipe that a job will have.
+
+    Raises:
+        InputError: it cannot run. EngineError: there is no engine.
+    """
+    config = configuration.compose(spec.overrides, config_dirs)
+    engine, _ = choose(config)
+    request = provenance.hashed(validate(Job(config, spec.params)))
+    return provenance.foresee(request, render(request), engine)
+
+
+def portable(text: str) -> str:
+    """A text for the manifest: a path without what lies above it; the manifest leaves this machine."""
+    return PurePath(text).name if PurePath(text).is_absolute() or text.startswith("~") else text
+
+
+def _beside(given: Any, table: Path) -> Any:
+    """A file that is named in a table lies in the current folder, or beside the table."""
+    near = table.parent / str(given)
+    return str(near) if not Path(str(given)).expanduser().exists() and near.exists() else given
+
+
+def _cost(data: dict[str, Any], config: configuration.Config) -> tuple[Any, ...]:
+    registry = config.data.get("registry") or {}
+    lora = {name: "lora" in str((registry.get(name) or {}).get("folder", name)).lower() for name in data["models"]}
+    return (
+        tuple(sorted(name for name, is_lora in lora.items() if not is_lora)),
+        tuple(sorted(name for name, is_lora in lora.items() if is_lora)),
+        (data["values"].get("prompt"), data["values"].get("negative_prompt")),
+        tuple(sorted(item["sha256"] for item in data["inputs"].values())),
+    )
+
+
+def order(jobs: Iterable[Planned]) -> list[Planned]:
+    """The jobs in the order that changes weights, then LoRAs, then prompt, then inputs as seldom as possible.
+
+    Among equals, and among the groups themselves, the user's order stays. Jobs that cannot run come first: their faults are known now.
+    """
+    jobs, seen = list(jobs), dict[tuple[Any, ...], int]()
+    for job in jobs:
+        for depth in range(1, len(job.cost) + 1):
+            seen.setdefault(job.cost[:depth], len(seen))
+    return sorted(jobs, key=lambda job: [seen[job.cost[:depth]] for depth in range(1, len(job.cost) + 1)])
+
+
+def loads(jobs: Iterable[Planned]) -> tuple[int, int]:
+    """How often weights or LoRAs are loaded, and how often a prompt is encoded, when the jobs run in this order."""
+    models = prompts = 0
+    before: tuple[Any, ...] = (None, None, None, None)
+    for job in jobs:
+        if job.cost:
+            models += job.cost[:2] != before[:2]
+            prompts += job.cost[:3] != before[:3]
+            before = job.cost
+    return models, prompts
+
+
+def saving(given: Sequence[Planned], ordered: Sequence[Planned]) -> str:
+    """A sentence about what the order spares; empty where it spares nothing."""
+    (models, prompts), (fewer, encoded) = loads(given), loads(ordered)
+    if (models, prompts) == (fewer, encoded):
+        return ""
+    return (f"order: {fewer} model loads instead of {models}, {models - fewer} saved; "
+            f"{encoded} prompt encodings instead of {prompts}; the numbers stay as asked for")

@@ -1,0 +1,211 @@
+"""Runs a sweep's jobs one after the other on a warm engine; goes on with one that was stopped."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aio import config as configuration
+from aio import provenance
+from aio.command import Command
+from aio.console import Console
+from aio.engines.choose import choose, create
+from aio.errors import AioError, Cancelled, ConfigError, EngineError, InputError
+from aio.run import run as chain
+from aio.sheet import Sheet
+from aio.sweep import folder as store
+from aio.sweep import launch, plan
+from aio.sweep.axes import Spec
+from aio.sweep.folder import Cell
+from aio.sweep.plan import Planned
+from aio.values import Artifacts, Event, Job
+
+Guard = Callable[[Callable[[], Any], Any], Any]
+"""Runs work so that Ctrl-C and SIGTERM call `cancel` on its second argument and raise Cancelled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """A sweep that is about to run. folder: locked. jobs: all. todo: those to run, in order. sheet: shows them."""
+
+    folder: Path
+    jobs: Sequence[Planned]
+    todo: Sequence[Planned]
+    sheet: Sheet
+
+
+def run(command: Command, guard: Guard, report: Callable[[AioError], int], hydra: Callable[[Command, Sequence[str]], int]) -> int:
+    """Run a multirun; the last line of stdout is its index.html. A failed job does not stop the others.
+
+    Args:
+        report: says an error on stderr. hydra: hands a command with these overrides to hydra.main.
+
+    Returns:
+        1 where a job failed, else 0.
+
+    Raises:
+        InputError: nothing was started. Cancelled: the sheet shows what was done until then.
+    """
+    if launch.wanted(command, "sweeper"):
+        return launch.sweeper(command, hydra)
+    with opened(command) as sweep:
+        if launch.wanted(command, "launcher"):
+            launch.launcher(command, sweep, hydra)
+        else:
+            runner = Runner(sweep.folder, command.config_dirs, report, sweep.sheet.update)
+            guard(lambda: _all(sweep, runner), runner)
+    return int(any(cell.state != "done" for cell in sweep.sheet.cells.values()))
+
+
+@contextmanager
+def opened(command: Command) -> Iterator[Sweep]:
+    """Plan a command's jobs, take their folder, and leave a true sheet behind whatever happens.
+
+    Raises:
+        InputError: a fault in what was given; the folder of another sweep; or one in use.
+    """
+    jobs = plan.plan(command)
+    folder = _existing(command.resume) if command.resume else store.claim(launch.folder_of(command, jobs))
+    with store.locked(folder):
+        known = resumed(folder, jobs, command.config_dirs) if command.resume else {}
+        left = [job for job in jobs if job.spec.number not in known]
+        todo = plan.order(left)
+        store.write_manifest(folder, [job.cell() for job in jobs])
+        sheet = Sheet(folder, [known.get(job.spec.number) or job.cell() for job in jobs])
+        for line in (f"sweep: {len(jobs)} jobs in {folder}" + (f", {len(known)} of them done" if known else ""), plan.saving(left, todo)):
+            if line:
+                print(line, file=sys.stderr)
+        began = time.monotonic()
+        try:
+            yield Sweep(folder, jobs, todo, sheet)
+        finally:
+            page = sheet.write(live=False)
+            failed = sum(cell.state != "done" for cell in sheet.cells.values())
+            rest = f"; {failed} not done: the same command with resume={command.resume or folder} runs them" if failed else ""
+            print(f"sweep: {len(jobs) - failed} of {len(jobs)} jobs done, {time.monotonic() - began:.1f} s{rest}", file=sys.stderr)
+            print(page, flush=True)
+
+
+def _existing(given: str) -> Path:
+    folder = Path(given).expanduser().resolve()
+    if not (folder / store.MANIFEST).is_file():
+        raise ConfigError(f"resume: {given!r} is not a sweep's folder; give the one that holds its {store.MANIFEST}")
+    return folder
+
+
+def _all(sweep: Sweep, runner: Runner) -> None:
+    for index, job in enumerate(sweep.todo, 1):
+        what = "  ".join(f"{key}={job.settings[key]}" for key in sweep.sheet.varied if key in job.settings)
+        print(f"job {job.spec.number} ({index} of {len(sweep.todo)})  {' '.join(what.split())[:200]}".rstrip(), file=sys.stderr)
+        runner.run(job.spec, job.cell())
+
+
+class Runner:
+    """Runs single jobs of a sweep.
+
+    Args:
+        folder: the sweep's. config_dirs: as given on the command line.
+        report: says an error on stderr. changed: is told how a job stands, after its file was written.
+    """
+
+    def __init__(self, folder: Path, config_dirs: Sequence[Path], report: Callable[[AioError], int], changed: Callable[[Cell], None] | None = None):
+        self.folder, self.config_dirs, self.report, self.changed = folder, config_dirs, report, changed
+        self.engine: Any = None
+        self.said = ""
+
+    def cancel(self) -> None:
+        """Stop the job that runs, if one does."""
+        if self.engine:
+            self.engine.cancel()
+
+    def run(self, spec: Spec, cell: Cell) -> Cell:
+        """Run one job; print its mp4's path. Its failure is its state, with the reason.
+
+        Raises:
+            Cancelled, KeyboardInterrupt: it was stopped; its state says so. OutputError: the sweep's folder cannot be written.
+        """
+        began = time.monotonic()
+        self._tell(dataclasses.replace(cell, state="running", reason="", video=""))
+        try:
+            made = self._chain(spec)
+            digest = json.loads(made.video.with_suffix(".json").read_text(encoding="utf-8"))["aio"]["hash"]
+            cell = dataclasses.replace(cell, state="done", video=made.video.name, recipe=digest)
+            print(made.video, flush=True)
+        except (Cancelled, KeyboardInterrupt):
+            self._tell(dataclasses.replace(cell, state="stopped", seconds=time.monotonic() - began))
+            raise
+        except Exception as error:   # whatever one job meets, the others run
+            known = error if isinstance(error, AioError) else EngineError(f"{type(error).__name__}: {error}").with_traceback(error.__traceback__)
+            self.report(known)
+            cell = dataclasses.replace(cell, state="failed", reason=_plain(str(known), self.folder))
+        finally:
+            self.engine = None
+        cell = dataclasses.replace(cell, seconds=time.monotonic() - began)
+        self._tell(cell)
+        return cell
+
+    def _chain(self, spec: Spec) -> Artifacts:
+        config = configuration.compose(spec.overrides, self.config_dirs)
+        config = dataclasses.replace(config, output_dir=self.folder / str(spec.number))
+        with Console() as console:
+            name, reason = choose(config)
+            if name != self.said:
+                console(Event("engine", f"{name} ({reason})"))
+                self.said = name
+            self.engine = create(name, config)
+            return chain(Job(config, spec.params), self.engine, console)
+
+    def _tell(self, cell: Cell) -> None:
+        store.write_state(self.folder, cell)
+        if self.changed:
+            self.changed(cell)
+
+
+def _plain(reason: str, folder: Path) -> str:
+    """A reason without the folders of this machine."""
+    for place in (folder, Path.cwd(), Path.home()):
+        reason = reason.replace(f"{place}/", "")
+    return reason
+
+
+def resumed(folder: Path, jobs: Sequence[Planned], config_dirs: Sequence[Path]) -> dict[int, Cell]:
+    """The cells of the jobs that are done, after proof that `folder` holds the same sweep.
+
+    Raises:
+        InputError: another number of jobs, other settings, or a clip that another recipe made.
+    """
+    there, seen = store.planned(folder) or [], {cell.number: cell for cell in store.cells(folder, live=False)}
+    if len(there) != len(jobs):
+        raise InputError(f"resume: {folder.name} has {len(there)} jobs, this command has {len(jobs)}; it is another sweep: run it without resume")
+    done = {}
+    for job, planned in zip(jobs, there):
+        number, old = job.spec.number, seen[job.spec.number]
+        made = old.recipe if old.state == "done" else planned.recipe
+        if made != job.recipe and (old.state == "done" or planned.settings != job.settings):
+            why = _settings(planned.settings, job.settings) or _recipe(folder, old, job, config_dirs)
+            raise InputError(f"resume: job {number} of {folder.name} is not the same: {why}; it is another sweep: run it without resume")
+        if old.state == "done":
+            done[number] = old
+    return done
+
+
+def _settings(old: Mapping[str, str], new: Mapping[str, str]) -> str:
+    keys = [key for key in dict.fromkeys([*old, *new]) if old.get(key) != new.get(key)]
+    return ", ".join(f"{key} was {old.get(key, 'not given')!r} and is {new.get(key, 'not given')!r}" for key in keys[:3])
+
+
+def _recipe(folder: Path, old: Cell, job: Planned, config_dirs: Sequence[Path]) -> str:
+    if job.error:
+        return f"it is done and could not run now ({job.error})"
+    try:
+        made = json.loads((folder / str(old.number) / old.video).with_suffix(".json").read_text(encoding="utf-8"))["aio"]
+    except (OSError, ValueError, KeyError):
+        return "its clip has another recipe"
+    return f"its clip was made with other {', '.join(provenance.differences(made, plan.foresee(job.spec, config_dirs)))}"
