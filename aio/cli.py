@@ -5,7 +5,6 @@ Exit codes: 0 all good, 1 a job failed, 2 bad input, 130 cancelled.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import signal
@@ -15,9 +14,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from aio import __version__
+from aio import __version__, verbs
 from aio import config as configuration
-from aio import verbs
 from aio.command import Command, parse
 from aio.config import Config
 from aio.console import Console
@@ -57,10 +55,14 @@ def report(error: AioError) -> int:
 
 
 def run(command: Command) -> int:
-    """One job, or with -m a sweep through Hydra's own machinery."""
+    """One job, with -m a sweep; Hydra's own flags go to Hydra."""
     command.expect(set())
-    if command.multirun or command.flags:
+    if command.flags:
         return _hydra(command)
+    if command.multirun:
+        from aio.sweep import runner
+
+        return runner.run(command, _interruptible, report, _hydra)
     return execute(Job(command.compose(), command.params))
 
 
@@ -100,15 +102,15 @@ def _interruptible(work: Callable[[], Artifacts], engine: Any) -> Artifacts:
             signal.signal(number, handler)
 
 
-def _hydra(command: Command) -> int:
-    """Hand over to hydra.main: sweeps, launchers, --cfg, --info, shell completion."""
+def _hydra(command: Command, words: Sequence[str] | None = None) -> int:
+    """Hand over to hydra.main: launchers and sweepers (with their overrides), --cfg, --info, shell completion."""
     import hydra
 
     configuration.register()
-    if command.multirun:
+    if words is None and command.multirun:
         words = command.swept()
-    else:
-        from aio.command import literal
+    elif words is None:
+        from aio.grammar import literal
 
         words = [*command.overrides, *(f"++params.{name}={literal(value)}" for name, value in command.params.items())]
     codes: list[int] = []
@@ -128,14 +130,15 @@ def _hydra(command: Command) -> int:
 
 
 def _job(cfg: Any, config_dirs: Sequence[Path]) -> int:
-    """One job of a sweep: a failure is reported and does not stop the others. Ctrl-C stops all."""
+    """One job that Hydra hands over. In a sweep a failure is reported and does not stop the others; Ctrl-C stops all."""
     from hydra.core.hydra_config import HydraConfig
 
     try:
-        config = configuration.build(cfg, config_dirs)
         if HydraConfig.get().mode.name == "MULTIRUN":
-            config = dataclasses.replace(config, output_dir=Path(HydraConfig.get().runtime.output_dir))
-        return execute(Job(config, configuration.params_of(cfg)))
+            from aio.sweep import launch
+
+            return launch.work(cfg, config_dirs, _interruptible, report)
+        return execute(Job(configuration.build(cfg, config_dirs), configuration.params_of(cfg)))
     except Cancelled:
         raise
     except AioError as error:
@@ -178,4 +181,32 @@ def plan(command: Command) -> int:
     return 0
 
 
-VERBS: dict[str, Callable[[Command], int]] = {"run": run, "check": check, "plan": plan, "models": verbs.models, "setup": verbs.setup}
+def replay(command: Command) -> int:
+    """Run the recipe of an mp4 again, varied where fields are given; with --command, print the command line that makes it."""
+    from aio import replay as replaying
+
+    command.expect({"command"})
+    made = replaying.replay(command)
+    for note in made.notes:
+        print(f"warning: {note}", file=sys.stderr)
+    if "command" in command.options:
+        print(made.command_line())
+        return 0
+    return execute(made.job)
+
+
+def sheet(command: Command) -> int:
+    """Make a sweep's index.html and contact_sheet.png from the files in its folder."""
+    from aio import sheet as sheets
+
+    command.expect(set())
+    if not command.target:
+        raise ConfigError("sheet: give a sweep's folder: python -m aio sheet outputs/sweeps/…")
+    print(sheets.build(Path(command.target)))
+    return 0
+
+
+VERBS: dict[str, Callable[[Command], int]] = {
+    "run": run, "check": check, "plan": plan, "models": verbs.models, "setup": verbs.setup, "doctor": verbs.doctor,
+    "ui": verbs.ui, "replay": replay, "sheet": sheet,
+}

@@ -1,4 +1,4 @@
-"""The verbs about what is installed: models, setup, doctor."""
+"""The verbs about what is installed, models, setup and doctor, and the one that serves the page, ui."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def models_dir(config: Config) -> Path | None:
         found = comfyui_dir.find(config.data["comfyui"])
     except AioError:
         return None   # listing needs no engine; `run` and `setup` say what is wrong with it
-    return found.path / "models" if found else None
+    return comfyui_dir.models_dir(found.path) if found else None
 
 
 def chosen_modes(command: Command) -> Sequence[str]:
@@ -80,3 +80,19 @@ def doctor(command: Command) -> int:
 
     command.expect(set())
     return checkup.doctor(command.config_dirs, chosen_modes(command), lambda line: print(line, flush=True))
+
+
+def ui(command: Command) -> int:
+    """Serve the web page until Ctrl-C; --share gives it a public address."""
+    import importlib.util
+
+    command.expect({"share"})
+    if command.params:
+        names = ", ".join(command.params)
+        raise ConfigError(f"ui: {names}: give this in the page's form; here only choices such as engine=preview or output.dir=… count")
+    if importlib.util.find_spec("gradio") is None:
+        raise ConfigError("ui: gradio is not installed: run `pip install 'aio[ui]'`")
+    from aio.ui.start import serve
+
+    serve(command.overrides, command.config_dirs, share="share" in command.options)
+    return 0

@@ -12,21 +12,22 @@ PACKAGE = Path(__file__).resolve().parent.parent / "aio"
 LAYERS = [  # lower never imports higher; modules of one line may import each other
     {"__init__", "errors", "values", "geometry"},
     {"fields", "workflow", "schema", "engines.torch_compat"},
-    {"patch", "config", "media", "registry", "download", "comfyui_dir", "provision", "nodecheck", "shapes"},
-    {"request", "outputs", "provenance", "duration"},
+    {"patch", "config", "media", "registry", "download", "comfyui_dir", "provision", "nodecheck", "grammar", "shapes"},
+    {"request", "outputs", "provenance", "sidecar", "duration"},
     {"engines", "engines.base", "engines.preview", "engines.storyboard", "engines.comfyui", "engines.choose"},
-    {"run"},
-    {"spaces", "sweep", "check", "plan", "doctor"},
-    {"command", "console", "help", "cli", "verbs", "ui", "__main__"},
+    {"run", "tinyweights"},
+    {"command", "console"},
+    {"spaces", "sweep", "jobs_table", "sheet", "contact", "replay", "check", "plan", "doctor"},
+    {"help", "cli", "verbs", "ui", "__main__"},
 ]
 FENCES = {
-    "hydra": {"config", "command", "cli", "sweep"},
+    "hydra": {"config", "grammar", "cli", "sweep"},
     "omegaconf": {"config", "help"},
     "jsonpatch": {"patch"},
     "jsonpointer": {"patch"},
     "gradio": {"ui"},
     "spaces": {"spaces"},
-    "torch": {"engines.comfyui", "engines.torch_compat", "doctor", "schema"},
+    "torch": {"engines.comfyui", "engines.comfyui_boot", "engines.torch_compat", "tinyweights", "schema"},
     "huggingface_hub": {"registry", "download"},
 }
 HEAVY = {"torch", "gradio", "spaces", "huggingface_hub", "hydra"}

@@ -1,0 +1,180 @@
+"""What happens on the page: every event and what it changes."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from aio.errors import AioError, Cancelled, InvalidParams, MediaError
+from aio.ui import cards, gallery, recipes, uploads, widgets, words
+from aio.ui.catalogue import Catalogue
+from aio.ui.forms import Form
+from aio.ui.handlers import Desk, order
+
+QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+"""Of events that only the page itself uses."""
+
+AT_ONCE: dict[str, Any] = {**QUIET, "queue": False}
+
+
+def wire(
+    blocks: gr.Blocks, desk: Desk, forms: Mapping[str, Form], built: Mapping[str, tuple[Any, dict[str, Any], dict[str, Any]]], mode: Any,
+    result: dict[str, Any], shelf: dict[str, Any], offered: Catalogue, output_dir: Path, endpoint: Callable[..., Any], validator: Callable[..., Any],
+) -> None:
+    """Connect everything."""
+    outputs = [result["video"], result["command"], result["recipe"], result["status"]]
+    shown = [shelf["grid"], shelf["names"]]
+    refresh = _refresh(desk, offered, output_dir)
+    runs = []
+    for name, form in forms.items():
+        _, parts, around = built[name]
+        first = around["run"].click(*_roll(form, around, parts), **AT_ONCE)
+        event = first.then(
+            endpoint(form, desk), inputs_kwargs=parts, outputs=outputs, validator=validator(form), api_name=name, api_description=None,
+            show_progress="hidden", concurrency_id="engine", concurrency_limit=offered.page["queue"]["waiting"] + 1, trigger_mode="once",
+        )
+        event.then(refresh, None, shown, **AT_ONCE)
+        runs.append(event)
+        _live(blocks, form, parts, around)
+        _seed(parts, around)
+        for index, button in enumerate(around["samples"]):
+            button.click(_sampler(form, index, desk), None, list(parts.values()), **AT_ONCE)
+    stopped = cards.status("stopped", *words.explain(Cancelled(), desk.page["messages"]))
+    result["stop"].click(lambda: stopped, None, result["status"], cancels=runs, **AT_ONCE)
+    columns = [column for column, _, _ in built.values()]
+    mode.change(lambda chosen: [gr.update(visible=name == chosen) for name in forms], mode, columns, **AT_ONCE)
+    everything = [mode, result["dropped"], *(part for _, parts, _ in built.values() for part in parts.values())]
+    result["drop"].upload(_drop(desk, forms, built, mode, result), result["drop"], everything, **QUIET)
+    result["again"].click(_again(desk, forms, built, mode, result), result["recipe"], everything, **QUIET)
+    shelf["grid"].select(_pick(output_dir, desk), shelf["names"], outputs, **QUIET)
+    blocks.load(refresh, None, shown, **AT_ONCE)
+
+
+def _roll(form: Form, around: Mapping[str, Any], parts: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Before a run: a new seed where that is wanted. It stands in the form, so it is known afterwards."""
+    if "seed" not in around:
+        return (lambda: None, None, None)
+    field = form.fields[around["seed"]]
+
+    def roll(fresh: bool, seed: Any) -> tuple[Any, Any]:
+        drawn = random.randint(int(field.min or 0), int(field.max or 2**32 - 1)) if fresh else seed
+        return drawn, drawn
+
+    return roll, [around["fresh"], parts[around["seed"]]], [parts[around["seed"]], around["used"]]
+
+
+def _seed(parts: Mapping[str, Any], around: Mapping[str, Any]) -> None:
+    if "seed" in around:
+        seed = parts[around["seed"]]
+        around["last"].click(
+            lambda used, now: (now if used is None else used, False), [around["used"], seed], [seed, around["fresh"]], **AT_ONCE)
+
+
+def _live(blocks: gr.Blocks, form: Form, parts: Mapping[str, Any], around: Mapping[str, Any]) -> None:
+    """The consequences of what is typed, the fields that matter now, and what an empty field means now."""
+    conditional = [name for name in parts if name in form.lora_of or (name in form.fields and form.fields[name].when)]
+    touched = list(dict.fromkeys([*conditional, *form.following]))
+
+    def consequences(*values: Any) -> list[Any]:
+        given = dict(zip(parts, values, strict=True))
+        try:
+            config = form.compose(given)
+        except AioError as error:
+            return [cards.unsettled(str(error)), *(gr.skip() for _ in touched)]
+        effective, updates = form.effective(config, given), []
+        for name in touched:
+            look: dict[str, Any] = {"visible": effective[name]} if name in effective else {}
+            if name in form.following:
+                means = widgets.follows(form.fields[name], config.values.get(name, form.fields[name].default))
+                look |= widgets.following(parts[name], means)
+            updates.append(gr.update(**look))
+        try:
+            text = cards.consequences(*form.outlook(given))
+        except InvalidParams as error:
+            text = cards.unsettled(form.sentences(error, given))
+        except AioError as error:
+            text = cards.unsettled(uploads.without_folders(str(error), values))
+        return [text, *updates]
+
+    # Not a seed: it has no consequences, and every event clears the faults that the last run left beside its inputs.
+    triggers = []
+    for name, part in parts.items():
+        field = form.fields.get(name)
+        if field is None or (field.type != "STRING" and not field.control_after_generate):
+            triggers.append(part.change)
+        elif name in form.following and field.type == "STRING":
+            triggers.append(part.blur)
+    gr.on([*triggers, blocks.load], consequences, list(parts.values()), [around["outlook"], *(parts[name] for name in touched)],
+          trigger_mode="always_last", **AT_ONCE)
+
+
+def _sampler(form: Form, index: int, desk: Desk) -> Callable[[], list[Any]]:
+    def fill() -> list[Any]:
+        values = recipes.example(form, index, desk.scratch / "samples")
+        return [gr.skip() if name in ("preset", "model", "lora") else values[name] for name in order(form)]
+
+    return fill
+
+
+def _filled(
+    recipe: Mapping[str, Any], desk: Desk, forms: Mapping[str, Form], built: Mapping[str, Any], mode: Any, result: Mapping[str, Any]
+) -> dict[Any, Any]:
+    form = forms.get(recipe["mode"])
+    if form is None:
+        return {result["dropped"]: cards.unsettled(f"This page has no mode {recipe['mode'][:40]}.")}
+    values, absent = recipes.refill(form, recipe, desk.scratch / "samples")
+    said = f"The form of {form.config.title} is filled." + (f" Add again: {', '.join(absent)}." if absent else "")
+    parts = built[form.mode][1]
+    found = {parts[name]: value for name, value in values.items() if name in parts}
+    return {mode: form.mode, result["dropped"]: f'<p class="aio-said" role="status">{widgets.escape(said)}</p>', **found}
+
+
+def _drop(desk: Desk, forms: Mapping[str, Form], built: Mapping[str, Any], mode: Any, result: Mapping[str, Any]) -> Callable[[Any], dict[Any, Any]]:
+    def drop(file: str | None) -> dict[Any, Any]:
+        try:
+            return _filled(recipes.read(Path(file or "")), desk, forms, built, mode, result)
+        except MediaError as error:
+            return {result["dropped"]: cards.unsettled(uploads.without_folders(str(error)))}
+
+    return drop
+
+
+def _again(desk: Desk, forms: Mapping[str, Form], built: Mapping[str, Any], mode: Any, result: Mapping[str, Any]) -> Callable[[Any], dict[Any, Any]]:
+    def again(file: str | None) -> dict[Any, Any]:
+        try:
+            return _filled(recipes.saved(Path(file or "")), desk, forms, built, mode, result)
+        except MediaError as error:
+            return {result["dropped"]: cards.unsettled(str(error))}
+
+    return again
+
+
+def _refresh(desk: Desk, offered: Catalogue, output_dir: Path) -> Callable[..., Any]:
+    settings = offered.page["gallery"]
+
+    def refresh(request: gr.Request) -> tuple[Any, list[str]]:
+        only = desk.made(request.session_hash) if settings["show"] == "session" else None
+        found = gallery.results(output_dir.resolve(), settings["count"], only)
+        pairs = [(path, picture) for path in found if (picture := gallery.still(path, desk.scratch / "stills"))]
+        return [(str(picture), gallery.caption(path)) for path, picture in pairs], [path.name for path, _ in pairs]
+
+    return refresh
+
+
+def _pick(output_dir: Path, desk: Desk) -> Callable[..., Any]:
+    def pick(names: list[str], event: gr.SelectData) -> tuple[Any, ...]:
+        path = output_dir.resolve() / names[event.index]
+        if not path.is_file():
+            return gr.skip(), gr.skip(), gr.skip(), cards.status("failed", "Gone", "This file has been removed from the output folder.")
+        try:
+            recipe = recipes.read(path)
+        except MediaError:
+            return str(path), "", None, cards.status("done", path.name, "It holds no recipe.")
+        file = recipes.save(recipe, path.stem, desk.scratch / "recipes")
+        return str(path), recipes.command(recipe), str(file), cards.status("done", path.name, f"{recipe['mode']}, engine {recipe.get('engine', '')}")
+
+    return pick

@@ -1,0 +1,182 @@
+"""The page: what lies where, and what leads to what."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from aio.errors import AioError
+from aio.run import run
+from aio.ui import actions, cards, widgets
+from aio.ui.catalogue import Catalogue
+from aio.ui.forms import Form, form
+from aio.ui.handlers import Desk, endpoint, order, validator
+from aio.ui.running import Runner
+from aio.ui.theme import CSS, theme
+
+REPAIRS = """() => {
+  const repair = () => {
+    document.querySelectorAll('.empty[aria-label]:not([role])').forEach(e => e.setAttribute('role', 'img'));
+    document.querySelectorAll('input[type=radio]').forEach(e => {
+      const name = 'one-of-' + e.closest('.block').id;
+      if (e.name !== name) e.name = name;
+    });
+  };
+  repair(); new MutationObserver(repair).observe(document.body, {childList: true, subtree: true});
+}"""
+"""What gradio's markup lacks: a role for its labelled empty frames, and one name a radio group, so that arrow keys move within it."""
+
+Parts = dict[str, Any]
+"""Name of a field or choice -> its component."""
+
+
+def build(offered: Catalogue, runner: Runner = run) -> gr.Blocks:
+    """The page of a catalogue; `runner` is aio.run.run, or something around it."""
+    page, first = offered.page, next(iter(offered.modes.values()))
+    scratch = Path(tempfile.gettempdir()) / f"aio-page-{os.getuid() if hasattr(os, 'getuid') else 'user'}"
+    desk = Desk(page, scratch, runner)
+    forms = {name: form(offered, name) for name in offered.modes}
+    with gr.Blocks(title=f"{page['title']}: {page['tagline']}", analytics_enabled=False, fill_width=True) as blocks:
+        gr.HTML(f'<header class="aio-head"><h1>{page["title"]}</h1><p>{page["tagline"]}</p></header>')
+        mode = gr.Radio(
+            [(config.title, name) for name, config in offered.modes.items()], value=first.mode, label="Mode", elem_id="modes", container=False)
+        with gr.Row(equal_height=False, elem_classes="aio-columns"):
+            with gr.Column(scale=6, min_width=320):
+                built = {}
+                for name, each in forms.items():
+                    with gr.Column(visible=name == first.mode, elem_id=f"form-{name}", elem_classes="aio-form") as column:
+                        built[name] = (column, *_form(each))
+            with gr.Column(scale=5, min_width=320, elem_id="result"):
+                result = _result()
+                gallery = _gallery()
+    with blocks:
+        actions.wire(blocks, desk, forms, built, mode, result, gallery, offered, first.output_dir, endpoint, validator)
+    return blocks
+
+
+def _form(form: Form) -> tuple[Parts, Parts]:
+    """The components of a mode's form, and those around it that are no input."""
+    parts: Parts = {}
+    around: Parts = {"samples": []}
+    names = order(form)
+    front = [name for name in names if name in form.fields and not form.fields[name].advanced and name not in form.lora_of]
+    media = [name for name in front if form.fields[name].type in widgets.MEDIA]
+    texts = [name for name in front if form.fields[name].type == "STRING"]
+    seeds = [name for name in front if form.fields[name].control_after_generate]
+    numbers = [name for name in front if name not in (*media, *texts, *seeds)]
+    with gr.Row(elem_classes="aio-intro"):
+        gr.HTML(f"<p>{form.config.summary}</p>")
+        for index, _ in enumerate(form.config.examples):
+            title = "Fill in a sample" if index == 0 else f"Sample {index + 1}"
+            around["samples"].append(gr.Button(title, size="sm", min_width=130, scale=0, elem_id=f"{form.mode}-sample-{index + 1}"))
+    if media:
+        with gr.Row(equal_height=True):
+            for name in media:
+                parts[name] = _part(form, name, min_width=220)
+    for name in texts:
+        parts[name] = _part(form, name)
+    parts["preset"] = _choices(form, "preset")
+    for pair in [numbers[at : at + 2] for at in range(0, len(numbers), 2)]:
+        with gr.Row():
+            for name in pair:
+                parts[name] = _part(form, name, min_width=200)
+    for name in seeds:
+        with gr.Row(elem_classes="aio-seed"):
+            parts[name] = _part(form, name, min_width=150)
+            fresh = form.fields[name].control_after_generate == "randomize"
+            around["fresh"] = gr.Checkbox(fresh, label="New one for every run", min_width=150, elem_id=f"{form.mode}-fresh")
+            around["last"] = gr.Button("Reuse last", size="sm", min_width=110, scale=0, elem_id=f"{form.mode}-last")
+            around["used"] = gr.State(None)
+            around["seed"] = name
+    if form.catalogue.loras:
+        with gr.Accordion("Camera and detail (LoRAs)", open=False, elem_id=f"{form.mode}-loras"):
+            parts["lora"] = _choices(form, "lora")
+            for name in form.lora_of:
+                parts[name] = _part(form, name, visible=False)
+    with gr.Accordion("Advanced", open=False, elem_id=f"{form.mode}-advanced"):
+        parts["model"] = _choices(form, "model")
+        rest = [name for name in names if name in form.fields and name not in parts]
+        for pair in [rest[at : at + 2] for at in range(0, len(rest), 2)]:
+            with gr.Row():
+                for name in pair:
+                    parts[name] = _part(form, name, min_width=200)
+    if "lora" not in parts:
+        parts["lora"] = gr.CheckboxGroup([], value=[], visible=False)
+    around["outlook"] = gr.HTML("", elem_id=f"{form.mode}-outlook", container=False)
+    around["run"] = gr.Button("Run", variant="primary", size="lg", elem_id=f"{form.mode}-run", elem_classes="aio-run")
+    return {name: parts[name] for name in names}, around
+
+
+def _part(form: Form, name: str, visible: bool = True, **look: Any) -> Any:
+    field = form.fields[name]
+    follows = widgets.follows(field, form.config.values.get(name, field.default)) if name in form.following else None
+    shown = visible and form.effective(form.config, {}).get(name, True)
+    return widgets.make(field, form.default(name), follows, elem_id=f"{form.mode}-{name}", visible=shown, **look)
+
+
+def _choices(form: Form, group: str) -> Any:
+    offered = {"preset": form.catalogue.presets, "model": form.catalogue.models, "lora": form.catalogue.loras}[group]
+    choices = [(f"{choice.title}: {choice.summary}" if choice.summary else choice.title, choice.name) for choice in offered]
+    look = {"elem_id": f"{form.mode}-{group}", "elem_classes": "aio-choices"}
+    if group == "lora":
+        return gr.CheckboxGroup(choices, value=[], label="Any number of them", **look)
+    title = {"preset": "Preset", "model": "Model precision"}[group]
+    return gr.Radio(choices, value=form.config.choices[group], label=title, **look)
+
+
+def _result() -> Parts:
+    parts: Parts = {"status": gr.HTML(cards.idle(), label="Status", elem_id="status", container=False)}
+    parts["stop"] = gr.Button("Stop", variant="stop", elem_id="stop")
+    parts["video"] = widgets.Video(
+        None, label="Result", show_label=False, interactive=False, elem_id="video", buttons=["download"], autoplay=True, loop=True)
+    with gr.Accordion("Recipe", open=False, elem_id="recipe"):
+        parts["command"] = gr.Textbox("", label="Command line", lines=3, max_lines=12, interactive=False, buttons=["copy"], elem_id="command")
+        with gr.Row():
+            parts["recipe"] = gr.DownloadButton("Download the recipe (JSON)", size="sm", elem_id="recipe-file")
+            parts["again"] = gr.Button("Fill the form with it", size="sm", elem_id="again")
+    parts["drop"] = gr.File(label="Drop an mp4 made by aio to fill the form again", file_types=[".mp4"], height=120, elem_id="drop")
+    parts["dropped"] = gr.HTML("", elem_id="dropped", container=False)
+    return parts
+
+
+def _gallery() -> Parts:
+    with gr.Column(elem_id="gallery"):
+        grid = gr.Gallery(
+            [], label="Last results", columns=3, fit_columns=False, height="auto", allow_preview=False, interactive=False,
+            object_fit="cover", buttons=[], elem_id="results",
+        )
+    return {"grid": grid, "names": gr.State([])}
+
+
+def launch(offered: Catalogue, runner: Runner = run, share: bool = False, **options: Any) -> Any:
+    """Serve the page until it is interrupted. Only this machine reaches it, unless GRADIO_SERVER_NAME or `share` says more.
+
+    Args:
+        options: for gradio's launch, e.g. prevent_thread_lock.
+    """
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    blocks = build(offered, runner)
+    output_dir = next(iter(offered.modes.values())).output_dir.resolve()
+    output_dir.mkdir(parents=True, exist_ok=True)
+    blocks.queue(max_size=4 * offered.page["queue"]["waiting"], default_concurrency_limit=4)
+    settings: Mapping[str, Any] = {
+        "server_name": os.environ.get("GRADIO_SERVER_NAME") or "127.0.0.1", "share": share, "allowed_paths": [str(output_dir)],
+        "ssr_mode": False, "run_history": False, "mcp_server": _has_mcp(), "show_error": False, "enable_monitoring": False,
+        "max_file_size": f"{offered.page['upload']['mb']}mb", "theme": theme(), "css_paths": [CSS], "footer_links": ["api"],
+        "js": REPAIRS, "head": '<meta name="color-scheme" content="dark"><meta name="theme-color" content="#0f172a">',
+    }
+    try:
+        return blocks.launch(**{**settings, **options})
+    except OSError as error:   # the port is taken
+        raise AioError(f"the page cannot be served: {error}; choose another port with GRADIO_SERVER_PORT=…") from None
+
+
+def _has_mcp() -> bool:
+    import importlib.util
+
+    return importlib.util.find_spec("mcp") is not None

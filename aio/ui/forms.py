@@ -1,0 +1,169 @@
+"""A mode's form: which fields it has, and what its values mean: a Job, or problems beside the fields."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from aio import check, fields, plan, request, verbs
+from aio.config import Config
+from aio.errors import AioError, InvalidParams, MediaError, Problem
+from aio.fields import MEDIA_TYPES, Field
+from aio.ui import uploads
+from aio.ui.catalogue import Catalogue
+from aio.values import Job
+
+CHOICES = ("preset", "model", "lora")
+_WANTED = {"IMAGE": "Add a picture", "AUDIO": "Add a sound", "VIDEO": "Add a video", "STRING": "Write a few words"}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Form:
+    """The form of one mode.
+
+    Attributes:
+        config: the mode with the default choices. fields: its own fields, then those of every LoRA.
+        lora_of: field of a LoRA -> name of the LoRA.
+        following: fields whose empty value means: as the preset, the model or the input says.
+    """
+
+    catalogue: Catalogue
+    config: Config
+    fields: Mapping[str, Field]
+    lora_of: Mapping[str, str]
+    following: frozenset[str]
+
+    @property
+    def mode(self) -> str:
+        """Name of the mode."""
+        return self.config.mode
+
+    def default(self, name: str) -> Any:
+        """What the form shows at first; None where an empty field follows something."""
+        return None if name in self.following else self.fields[name].default
+
+    def compose(self, given: Mapping[str, Any]) -> Config:
+        """The configuration of the chosen preset, model and LoRAs.
+
+        Raises:
+            InvalidParams: a choice that the catalogue does not have.
+        """
+        known = {"preset": self.catalogue.presets, "model": self.catalogue.models, "lora": self.catalogue.loras}
+        chosen = {
+            "preset": given.get("preset") or self.config.choices["preset"],
+            "model": given.get("model") or self.config.choices["model"],
+            "lora": list(given.get("lora") or ()),
+        }
+        problems = []
+        for group, value in chosen.items():
+            names = [choice.name for choice in known[group]]
+            for one in value if isinstance(value, list) else [value]:
+                if one not in names:
+                    problems.append(Problem(group, "value_not_in_list", f"{one!r} is not one of {' | '.join(names)}"))
+        if problems:
+            raise InvalidParams(problems)
+        return self.catalogue.compose(self.mode, chosen["preset"], chosen["model"], chosen["lora"])
+
+    def params(self, config: Config, given: Mapping[str, Any]) -> dict[str, Any]:
+        """What of the form differs from what the configuration says anyway."""
+        found = {}
+        for name, field in config.fields.items():
+            value = given.get(name)
+            default = config.values.get(name, field.default)
+            if value is None or value == default:
+                continue
+            if value == "" and (name in self.following or field.type != "STRING" or field.required):
+                continue
+            found[name] = value
+        return found
+
+    def job(self, given: Mapping[str, Any]) -> Job:
+        """The job of a filled form; its files were looked at, but not decoded yet.
+
+        Raises:
+            InvalidParams: every file that is too large or of another kind, or an unknown choice.
+        """
+        config = self.compose(given)
+        params = self.params(config, given)
+        if problems := self._screened(config, params):
+            raise InvalidParams(problems)
+        return Job(config, params)
+
+    def _screened(self, config: Config, params: Mapping[str, Any]) -> list[Problem]:
+        problems = []
+        for name, value in params.items():
+            if config.fields[name].type in MEDIA_TYPES:
+                try:
+                    uploads.screen(Path(str(value)), name, config.fields[name].type.lower(), self.catalogue.page["upload"])
+                except MediaError as error:
+                    problems.append(Problem(name, "custom_validation_failed", str(error).removeprefix(f"{name}: ")))
+        return problems
+
+    def problems(self, given: Mapping[str, Any]) -> dict[str, str]:
+        """Field -> what is wrong with it, in plain words; empty when the form can run."""
+        found: list[Problem] = []
+        try:
+            config = self.compose(given)
+            params = self.params(config, given)
+            found += self._screened(config, params)
+            bad = {problem.field for problem in found}
+            request.validate(Job(config, {name: value for name, value in params.items() if name not in bad}))
+        except InvalidParams as error:
+            found += error.problems
+        except AioError:
+            pass   # not about one field: the run says it on its card
+        return {problem.field: self._words(problem, given) for problem in reversed(found)}   # the first of a field counts
+
+    def sentences(self, error: InvalidParams, given: Mapping[str, Any]) -> str:
+        """The faults in one line, without those of fields that are only empty yet."""
+        titled = {name: field.title for name, field in self.fields.items()}
+        wrong = [problem for problem in error.problems if problem.type != "required_input_missing"]
+        return " ".join(f"{titled.get(problem.field, problem.field)}: {self._words(problem, given)}." for problem in wrong)
+
+    def _words(self, problem: Problem, given: Mapping[str, Any]) -> str:
+        field = self.fields.get(problem.field)
+        if field and problem.type == "required_input_missing":
+            return f"{_WANTED.get(field.type, 'Fill this in')}: this mode needs it."
+        text = uploads.without_folders(problem.message, given.values())
+        return text[:1].upper() + text[1:]
+
+    def outlook(self, given: Mapping[str, Any]) -> tuple[plan.Plan, Config, frozenset[str]]:
+        """What a run would give, with made-up inputs where some are missing.
+
+        Returns:
+            The plan, the configuration, and the names of the inputs that were made up.
+
+        Raises:
+            AioError: the values are not legal.
+        """
+        config = self.compose(given)
+        params = self.params(config, given)
+        try:
+            checked, missing = request.validate(Job(config, params)), frozenset()
+        except InvalidParams as error:
+            kinds = {problem.type for problem in error.problems}
+            if kinds != {"required_input_missing"}:
+                raise
+            missing = frozenset(problem.field for problem in error.problems)
+            checked = check.sample(config, {name: value for name, value in params.items() if config.fields[name].type not in MEDIA_TYPES})
+        operations, prompt = check.draw(checked)
+        return plan.examine(checked, operations, prompt, verbs.models_dir(config)), config, missing
+
+    def effective(self, config: Config, given: Mapping[str, Any]) -> dict[str, bool]:
+        """Field with a condition, or of a LoRA -> whether it has an effect now."""
+        values = {name: config.values.get(name, field.default) for name, field in config.fields.items()} | self.params(config, given)
+        known = {**config.values, **values}
+        found = {name: name in config.fields for name in self.lora_of}
+        return found | {name: fields.holds(field.when, known) for name, field in self.fields.items() if field.when and name not in found}
+
+
+def form(catalogue: Catalogue, mode: str) -> Form:
+    """The form of a mode of the catalogue."""
+    config = catalogue.modes[mode]
+    own = dict(config.fields)
+    lora_of = {name: lora.name for lora in catalogue.loras for name in lora.fields if name not in own}
+    added = {name: field for lora in catalogue.loras for name, field in lora.fields.items() if name in lora_of}
+    following = {name for name, field in own.items() if name in catalogue.moving or name in config.values or field.length_of}
+    return Form(catalogue, config, own | added, lora_of, frozenset(following))

@@ -1,0 +1,152 @@
+"""One endpoint a mode: `/t2v` and its like, for the page, gradio_client and MCP alike."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from aio import help as helping
+from aio.errors import AioError, Cancelled
+from aio.ui import cards, recipes, words
+from aio.ui.forms import CHOICES, Form
+from aio.ui.running import Line, Run, Runner
+
+TICK = 0.25
+"""Seconds between two looks at a run."""
+
+SESSIONS_MAX = 1000
+"""Visitors whose results are remembered."""
+
+
+class Desk:
+    """What all modes share: the line, the rules for errors, and which visitor made what.
+
+    Args:
+        page: the `ui` section of the configuration. scratch: folder of the page's own temporary files.
+        runner: aio.run.run, or something around it.
+    """
+
+    def __init__(self, page: Mapping[str, Any], scratch: Path, runner: Runner):
+        self.page, self.scratch, self.runner = page, scratch, runner
+        self.line = Line(page["queue"]["parallel"])
+        self._made: OrderedDict[str, list[str]] = OrderedDict()
+
+    def note(self, session: str | None, result: Path) -> None:
+        """Remember who made a result."""
+        if session:
+            self._made.setdefault(session, []).append(result.name)
+            self._made.move_to_end(session)
+            while len(self._made) > SESSIONS_MAX:
+                self._made.popitem(last=False)
+
+    def made(self, session: str | None) -> list[str]:
+        """Names of a visitor's results."""
+        return self._made.get(session or "", [])
+
+
+def endpoint(form: Form, desk: Desk) -> Any:
+    """The generator behind a mode's endpoint; it yields (video, command line, recipe file, status card)."""
+
+    async def run(request: gr.Request = None, **given: Any) -> AsyncIterator[tuple[Any, ...]]:
+        session, nothing = getattr(request, "session_hash", None), (None, "", None)   # gr.skip() would cost gradio 10 ms a yield
+        ticket, task = desk.line.join(), None
+        try:
+            ahead = None
+            while (now := desk.line.ahead(ticket)) > 0:
+                if now != ahead:
+                    ahead = now
+                    yield *nothing, cards.waiting(ahead)
+                await asyncio.sleep(TICK)
+            job = await asyncio.to_thread(form.job, given)
+            over, loop = asyncio.Event(), asyncio.get_running_loop()
+
+            def at_end() -> None:
+                desk.line.leave(ticket)
+                loop.call_soon_threadsafe(over.set)
+
+            task = Run(job, desk.runner, at_end).start()
+            shown = None
+            while not task.done.is_set():
+                card = cards.running(task.event, task.elapsed, task.warnings)
+                if card != shown:
+                    shown = card
+                    yield *nothing, card
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(over.wait(), TICK)
+            if task.error is not None:
+                raise task.error
+            made = task.artifacts
+            desk.note(session, made.video)
+            recipe = await asyncio.to_thread(recipes.read, made.video)
+            file = recipes.save(recipe, made.video.stem, desk.scratch / "recipes")
+            yield str(made.video), recipes.command(recipe), str(file), cards.done(made, task.elapsed, task.warnings)
+        except (GeneratorExit, asyncio.CancelledError):   # Stop, or a closed tab
+            raise
+        except BaseException as error:
+            title, text = words.explain(error, desk.page["messages"], [value for value in given.values() if isinstance(value, str)])
+            state = "stopped" if isinstance(error, Cancelled) else "failed"
+            yield *nothing, cards.status(state, title, text)
+            # For the API; the page has its card, and a toast would lie over it.
+            raise gr.Error(f"{title}: {text}", visible=False, print_exception=not isinstance(error, AioError)) from None
+        finally:
+            if task is None:
+                desk.line.leave(ticket)
+            elif not task.done.is_set():
+                task.stop()
+
+    return _described(run, form)
+
+
+def validator(form: Form) -> Any:
+    """What is checked before a run stands in line: a sentence beside every field that is wrong."""
+
+    def check(**given: Any) -> list[Any]:
+        problems = form.problems(given)
+        return [gr.validate(name not in problems, problems.get(name, "")) for name in given]
+
+    word = inspect.Parameter.KEYWORD_ONLY
+    check.__signature__ = inspect.Signature([inspect.Parameter(name, word, default=None) for name in (*form.fields, *CHOICES)])
+    return check
+
+
+def _described(run: Any, form: Form) -> Any:
+    """Give the generator the signature and the documentation that gradio_client and MCP show."""
+    word = inspect.Parameter.KEYWORD_ONLY
+    parameters, lines = [inspect.Parameter("request", word, default=None, annotation=gr.Request)], []
+    for name in order(form):
+        if name in CHOICES:
+            parameters.append(inspect.Parameter(name, word, default=None))
+            lines.append(f"    {name}: {_choices(form, name)}")
+            continue
+        field = form.fields[name]
+        needed = field.required and name not in form.following
+        parameters.append(inspect.Parameter(name, word) if needed else inspect.Parameter(name, word, default=form.default(name)))
+        extra = f"; only with lora {form.lora_of[name]}" if name in form.lora_of else ""
+        extra += "; empty: as preset and input say" if name in form.following else ""
+        lines.append(f"    {name}: {' '.join(helping.describe(field, form.config).split())}{extra}")
+    run.__name__ = run.__qualname__ = form.mode
+    run.__doc__ = f"{form.config.summary}.\n\nArgs:\n" + "\n".join(lines)
+    run.__signature__ = inspect.Signature(parameters)
+    run.__annotations__ = {"request": gr.Request}
+    return run
+
+
+def order(form: Form) -> list[str]:
+    """The inputs of an endpoint: what must be given, the choices, the rest, the advanced."""
+    first = [name for name, field in form.fields.items() if field.required and name not in form.following]
+    rest = [name for name in form.fields if name not in first]
+    advanced = [name for name in rest if form.fields[name].advanced or name in form.lora_of]
+    return [*first, *CHOICES, *(name for name in rest if name not in advanced), *advanced]
+
+
+def _choices(form: Form, group: str) -> str:
+    offered = {"preset": form.catalogue.presets, "model": form.catalogue.models, "lora": form.catalogue.loras}[group]
+    many = "any number of " if group == "lora" else ""
+    return many + "; ".join(f"{choice.name}: {choice.summary or choice.title}" for choice in offered)

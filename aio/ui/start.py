@@ -1,0 +1,35 @@
+"""Start the page: another process composes the modes while this one imports gradio, which takes seconds each."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import Any
+
+from aio.ui import catalogue
+
+
+def serve(overrides: Sequence[str] = (), config_dirs: Sequence[Path] = (), **options: Any) -> Any:
+    """Serve the page.
+
+    Args:
+        overrides: for Hydra, part of every run, e.g. `engine=preview`. config_dirs: folders with modes of one's own.
+        options: for aio.ui.app.launch.
+    """
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        composed = pool.submit(catalogue.read, tuple(overrides), tuple(config_dirs))
+        from aio.ui.app import launch
+
+        try:
+            offered, faults = composed.result()
+        except BrokenProcessPool:   # no second process here
+            offered, faults = catalogue.read(overrides, config_dirs)
+    for fault in faults:
+        print(f"aio: {fault}", file=sys.stderr)
+    return launch(offered, **options)

@@ -1,0 +1,142 @@
+"""From a Field to a component. The components pass values through as they came: one place checks them, aio.fields."""
+
+from __future__ import annotations
+
+import re
+from html import escape
+from typing import Any
+
+import gradio as gr
+from gradio.data_classes import FileData
+
+from aio.fields import MEDIA_TYPES as MEDIA
+from aio.fields import Field
+
+__all__ = ["MEDIA", "escape", "following", "follows", "make"]
+
+COMBO_RADIO = 4
+"""Up to so many choices are all shown at once."""
+
+SLIDER_RANGE = 10_000
+"""A range with more steps than this is typed, not dragged."""
+
+
+class _Quiet(type(gr.Slider)):
+    """Makes component classes without gradio's side effect: a .pyi file beside this one."""
+
+    def __new__(cls, name: str, bases: tuple[type, ...], attributes: dict[str, Any]) -> Any:
+        return type(gr.Slider).__mro__[1].__new__(cls, name, bases, attributes)
+
+
+class _Raw:
+    """Gradio's own look, without its own checks of the value."""
+
+    def get_block_name(self) -> str:
+        """Name of the frontend part."""
+        return type(self).__name__.lower()
+
+    def preprocess(self, payload: Any) -> Any:
+        """The value as it came."""
+        return payload
+
+
+class _File(_Raw):
+    def preprocess(self, payload: Any) -> Any:
+        """The uploaded file's path: nothing is opened here."""
+        return payload.path if payload else None
+
+
+class Slider(_Raw, gr.Slider, metaclass=_Quiet):
+    """A bounded number."""
+
+
+class Number(_Raw, gr.Number, metaclass=_Quiet):
+    """A number that is typed."""
+
+
+class Textbox(_Raw, gr.Textbox, metaclass=_Quiet):
+    """A number that may stay empty: gradio's own number field would show 0 then."""
+
+    def api_info(self) -> dict[str, Any]:
+        """Its type for gradio_client and MCP."""
+        return {"type": "number"}
+
+
+class Image(_File, gr.Image, metaclass=_Quiet):
+    """A picture file."""
+
+
+class Audio(_File, gr.Audio, metaclass=_Quiet):
+    """A sound file."""
+
+
+class Video(_File, gr.Video, metaclass=_Quiet):
+    """A video file."""
+
+    def postprocess(self, value: Any) -> Any:
+        """The file itself; gradio would look into it with ffprobe first."""
+        return FileData(path=str(value), orig_name=str(value).rsplit("/", 1)[-1]) if value else None
+
+
+def make(field: Field, value: Any, follows: str | None, **look: Any) -> Any:
+    """The component of a field.
+
+    Args:
+        value: shown at first. follows: None, or what an empty field means, e.g. `Preset: 3`.
+        look: elem_id and visible.
+    """
+    common = {"label": field.title, **look}
+    words = {"info": _info(field)} if field.tooltip or field.type in ("INT", "FLOAT") else {}
+    if field.type == "STRING":
+        lines = 3 if field.multiline else 1
+        return gr.Textbox(value, placeholder=follows or field.placeholder or None, lines=lines, max_lines=4 * lines, **words, **common)
+    if field.type == "BOOLEAN" or field.type == "COMBO":
+        return _choice(field, value, follows, words, common)
+    if field.type in ("INT", "FLOAT"):
+        return _number(field, value, follows, words, common)
+    common["label"] = field.title + (" (optional)" if field.optional else "")
+    if field.type == "IMAGE":
+        return Image(value, type="filepath", sources=["upload", "clipboard"], height=220, buttons=[], **common)
+    if field.type == "AUDIO":
+        return Audio(value, type="filepath", sources=["upload", "microphone"], editable=False, buttons=[], **common)
+    return Video(value, sources=["upload"], height=220, buttons=[], **common)
+
+
+def _choice(field: Field, value: Any, follows: str | None, words: dict[str, str], common: dict[str, Any]) -> Any:
+    if field.type == "BOOLEAN" and follows is None:
+        return gr.Checkbox(bool(value), **words, **common)
+    options = ["true", "false"] if field.type == "BOOLEAN" else [option for option in field.options]
+    if follows is not None:
+        return gr.Dropdown([(follows, ""), *((str(option), option) for option in options)], value="", filterable=False, **words, **common)
+    kind = gr.Radio if len(options) <= COMBO_RADIO else gr.Dropdown
+    return kind(options, value=value, **words, **common)
+
+
+def _number(field: Field, value: Any, follows: str | None, words: dict[str, str], common: dict[str, Any]) -> Any:
+    step = field.step or (1 if field.type == "INT" else 0.01)
+    bounded = field.min is not None and field.max is not None and (field.max - field.min) / step <= SLIDER_RANGE
+    if follows is None and bounded:
+        return Slider(field.min, field.max, value=value, step=step, buttons=[], **words, **common)
+    if follows is not None:
+        return Textbox(value, placeholder=follows, max_lines=1, **words, **common)
+    return Number(value, step=step, **words, **common)
+
+
+def _info(field: Field) -> str:
+    bounds = field.range if field.type in ("INT", "FLOAT") and field.max is not None and field.max < SLIDER_RANGE else ""
+    text = ". ".join(filter(None, (field.tooltip, bounds)))
+    return re.sub(r"([\\`*_{}\[\]<>#|~])", r"\\\1", text)   # gradio renders it as Markdown
+
+
+def follows(field: Field, effective: Any) -> str:
+    """What an empty field says: where its value comes from, and which it is."""
+    if field.length_of and effective is None:
+        return f"As long as the {field.length_of}"
+    return f"Preset: {effective}"
+
+
+def following(part: Any, means: str) -> dict[str, Any]:
+    """The update of a component whose empty value means something else now."""
+    if isinstance(part, gr.Dropdown):
+        return {"choices": [(means, ""), *part.choices[1:]]}
+    return {"placeholder": means} if isinstance(part, gr.Textbox) else {}
