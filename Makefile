@@ -9,20 +9,24 @@ BIN := $(VENV)/bin
 $(BIN)/aio: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("aio needs Python 3.11 or newer, this is " + sys.version.split()[0] + ": make PYTHON=python3.12 demo") if sys.version_info < (3, 11) else None'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	touch $@
+
+$(VENV)/dev: $(BIN)/aio
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,ui]'
 	touch $@
 
 demo: $(BIN)/aio
 	$(BIN)/python -m aio mode=lipsync preset=fast width=704 height=704 \
 	  image=samples/astronaut.png audio=samples/speech.wav prompt="The astronaut talks to the viewer, smiling"
 
-test: $(BIN)/aio
+test: $(VENV)/dev
 	$(BIN)/python -m pytest -m "not slow"
 
-test-all: $(BIN)/aio
+test-all: $(VENV)/dev
 	$(BIN)/python -m pytest
 
-golden: $(BIN)/aio
+golden: $(VENV)/dev
 	$(BIN)/python tests/test_golden.py
 	git diff --stat -- tests/golden
 
