@@ -153,7 +153,11 @@ def apply(patch: tuple[Operation, ...], prompt: Prompt) -> Prompt:
     for operation in patch:
         try:
             # jsonpatch's own messages omit the operation, and its in-place application of a whole patch is not atomic.
-            result = jsonpatch.JsonPatch([copy.deepcopy(operation.as_dict())]).apply(result, in_place=True)
+            # A value that is a container is copied: later operations may reach into it.
+            plain = operation.as_dict()
+            if isinstance(operation.value, (dict, list)):
+                plain["value"] = copy.deepcopy(operation.value)
+            result = jsonpatch.JsonPatch([plain]).apply(result, in_place=True)
         except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException, LookupError, TypeError, ValueError, AttributeError) as error:
             raise _explain(operation, result, error) from None
         if not _whole(result):

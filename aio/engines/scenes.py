@@ -135,13 +135,14 @@ def _decoded(path: Path, size: Size) -> Iterator[Any]:
 def _edges(image: Image, frame: int) -> Image:
     import numpy as np
     from PIL import Image as images
-    from PIL import ImageFilter
+    from PIL import ImageOps
 
-    grey = np.asarray(image.convert("L").filter(ImageFilter.BoxBlur(1)), np.int16)
+    # At half size, as the control itself is computed: a quarter of the work, and reducing takes the grain away.
+    grey = np.asarray(image.convert("L").reduce(2), np.int16)
     slope = np.zeros(grey.shape, np.int16)
     slope[1:-1, 1:-1] = abs(grey[1:-1, 2:] - grey[1:-1, :-2]) + abs(grey[2:, 1:-1] - grey[:-2, 1:-1])
-    mask = images.fromarray(np.clip((slope - 14) * 9, 0, 255).astype(np.uint8))
-    return images.composite(images.new("RGB", image.size, (240, 244, 250)), images.new("RGB", image.size, (6, 10, 20)), mask)
+    mask = images.fromarray(np.clip((slope - 24) * 6, 0, 255).astype(np.uint8)).resize(image.size, images.Resampling.BILINEAR)
+    return ImageOps.colorize(mask, (6, 10, 20), (240, 244, 250))
 
 
 def _depth(image: Image, frame: int) -> Image:
