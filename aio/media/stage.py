@@ -198,7 +198,7 @@ class _Fit:
         if self.graph is None:
             size = f"{self.clip.width}:{self.clip.height}"
             turn = {1: ["transpose=cclock"], 2: ["hflip", "vflip"], 3: ["transpose=clock"]}.get(round(frame.rotation / 90) % 4, [])
-            fit = [f"scale={size}:force_original_aspect_ratio=increase:force_divisible_by=2:flags=bicubic", f"crop={size}",
+            fit = [f"scale={size}:force_original_aspect_ratio=increase:force_divisible_by=2:flags=bilinear", f"crop={size}",
                    "setsar=1", "format=yuv420p"]
             self.graph = av.filter.Graph()
             last = self.graph.add_buffer(
