@@ -21,7 +21,7 @@ from aio.registry import MODEL_ENDINGS, models_of
 from aio.values import Operation, Prompt, Request
 
 RECIPE_VERSION = 1
-MACHINE_GROUPS = frozenset({"platform", "duration", "memory"})
+MACHINE_GROUPS = frozenset({"platform", "duration", "memory", "ui"})
 """Config groups that suit a job to a machine: they change where and how fast it runs, not what it makes."""
 
 
@@ -58,7 +58,7 @@ def _recipe(request: Request, patch: tuple[Operation, ...], engine: str, given: 
         "settings": {name: value for name, value in config.values.items() if name not in config.fields},
         # The last operation names this job's own file; it says nothing about the result.
         "operations": [operation.as_dict() for operation in patch if operation.source != "output"],
-        "workflow": {"name": config.workflow.name, "sha256": _file_hash(config.workflow)},
+        "workflow": {"name": config.workflow.name, "sha256": media.sha256(config.workflow)},
         "models": {name: _weights(config.data.get("registry") or {}, name) for name in models},
         "pins": _pins(config.data),
     }
@@ -100,20 +100,9 @@ def _weights(registry: Mapping[str, Any], name: str) -> str:
     return get("sha256", None) or (f"{get('repo', '')}@{get('revision', None) or 'main'}" if entry else "")
 
 
-def _file_hash(path: Path) -> str:
-    stat = path.stat()
-    return hash_of(path, stat.st_mtime_ns, stat.st_size)
-
-
-@functools.lru_cache(maxsize=4096)
-def hash_of(path: Path, _mtime_ns: int, _size: int) -> str:
-    """sha256 of a file; a sweep of a thousand jobs reads each file once."""
-    return media.sha256(path)
-
-
 def hashed(request: Request) -> Request:
     """The unstaged `request` with its inputs known by content instead of path: what `determinants` makes of a staged one."""
-    hashes = {name: _file_hash(facts.path) for name, facts in request.media.items()}
+    hashes = {name: media.sha256(facts.path) for name, facts in request.media.items()}
     return Request(
         request.config, {**request.values, **{name: f"sha256:{digest}" for name, digest in hashes.items()}},
         request.given, request.media, hashes, request.prefix, request.warnings,
@@ -165,7 +154,7 @@ def determinants(data: Mapping[str, Any]) -> dict[str, Any]:
         "values": data.get("values"),
         "settings": data.get("settings"),
         "inputs": {name: item.get("sha256") for name, item in inputs.items()},
-        "operations": _renamed(data.get("operations") or [], staged),
+        "operations": _renamed(data.get("operations") or [], staged) if staged else data.get("operations") or [],
         "engine": str(data.get("engine")).split(" ")[0],
         "workflow": (data.get("workflow") or {}).get("sha256"),
         "models": data.get("models"),
@@ -183,9 +172,9 @@ def _renamed(value: Any, names: Mapping[str, str]) -> Any:
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """Names of what determines two recipes' results and is not the same, e.g. `inputs.image`, `values.seed`, `models`."""
-    found = []
+    found, now = [], determinants(new)
     for part, before in determinants(old).items():
-        after = determinants(new)[part]
+        after = now[part]
         if isinstance(before, Mapping) and isinstance(after, Mapping):
             found += [f"{part}.{key}" for key in dict.fromkeys([*before, *after]) if before.get(key) != after.get(key)]
         elif before != after:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from aio import fields, geometry, media
+from aio.config import Config
 from aio.errors import InvalidParams, MediaError, Problem
 from aio.fields import MEDIA_TYPES, Field
 from aio.values import Job, Media, Request
@@ -25,14 +25,14 @@ def validate(job: Job) -> Request:
     try:
         values = fields.check(config.fields, job.params, config.values, config.mode)
     except InvalidParams as error:
-        problems += error.problems
+        problems += explained(error, config, job.params).problems
         values = {name: job.params.get(name, config.values.get(name, field.default)) for name, field in config.fields.items()}
     faulty = {problem.field for problem in problems}
     found: dict[str, Media] = {}
     for name, field in config.fields.items():
         if field.type in MEDIA_TYPES and values.get(name) and name not in faulty:
             try:
-                found[name] = _probe(str(values[name]), name, field.type.lower())
+                found[name] = media.probe(_file(values[name]), name, field.type.lower())
             except MediaError as error:
                 problems.append(Problem(name, "custom_validation_failed", str(error).removeprefix(f"{name}: ")))
     warnings: list[str] = []
@@ -46,6 +46,26 @@ def validate(job: Job) -> Request:
     warnings += fields.unused(config.fields, job.params, {**config.values, **values})
     warnings += [f"{name}: {facts['note']}" for name, facts in (config.data.get("loras") or {}).items() if facts.get("note")]
     return Request(config, values, given, found, prefix=f"aio/{uuid.uuid4().hex[:12]}", warnings=tuple(warnings))
+
+
+def unoffered(config: Config) -> tuple[Problem, ...]:
+    """What the preset needs and the model does not offer: values that are no option of their field. Empty: they go together."""
+    preset, model = config.choices.get("preset"), config.choices.get("model")
+    remedy = (config.data.get("model") or {}).get("remedy") or "choose another preset or model"
+    lacking = [
+        field for name, field in config.fields.items()
+        if field.type == "COMBO" and name in config.values and str(config.values[name]) not in map(str, field.options)
+    ]
+    return tuple(
+        Problem(field.name, "value_not_in_list", f"preset {preset} needs {config.values[field.name]!r}, model {model} offers {field.range}; {remedy}")
+        for field in lacking
+    )
+
+
+def explained(error: InvalidParams, config: Config, params: Mapping[str, Any]) -> InvalidParams:
+    """The same faults; those that the preset and the model cause, not the user, in words that lead to a way out."""
+    known = {problem.field: problem for problem in unoffered(config) if problem.field not in params}
+    return InvalidParams(known.get(problem.field, problem) for problem in error.problems)
 
 
 def _length(field: Field, values: dict[str, Any], found: Mapping[str, Media], params: Mapping[str, Any], warnings: list[str]) -> Problem | None:
@@ -70,23 +90,12 @@ def _length(field: Field, values: dict[str, Any], found: Mapping[str, Media], pa
     return None
 
 
-def _probe(path: str, name: str, kind: str) -> Media:
+def _file(given: Any) -> Path:
+    path = Path(str(given)).expanduser()
     try:
-        stat = Path(path).expanduser().stat()
+        return path.resolve()
     except (OSError, ValueError):
-        return media.probe(Path(path).expanduser(), name, kind)   # raises with the reason in words
-    return _probed(str(Path(path).expanduser().resolve()), name, kind, stat.st_mtime_ns, stat.st_size)
-
-
-@functools.lru_cache(maxsize=1024)
-def _probed(path: str, name: str, kind: str, _mtime_ns: int, _size: int) -> Media:
-    # A sweep of a thousand jobs looks into each file once.
-    return media.probe(Path(path), name, kind)
-
-
-@functools.lru_cache(maxsize=1024)
-def _hash(path: Path, _mtime_ns: int, _size: int) -> str:
-    return media.sha256(path)
+        return path   # probing it says why
 
 
 def clip_of(request: Request) -> media.Clip | None:
@@ -106,7 +115,6 @@ def stage(request: Request, input_dir: Path) -> Request:
     values, staged, hashes = dict(request.values), dict(request.media), {}
     clip = clip_of(request)
     for name, facts in request.media.items():
-        stat = facts.path.stat()
-        hashes[name] = _hash(facts.path, stat.st_mtime_ns, stat.st_size)
         values[name], staged[name] = media.stage_media(facts, name, input_dir, clip=clip)
+        hashes[name] = media.sha256(facts.path)
     return dataclasses.replace(request, values=values, media=staged, hashes=hashes)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import stat
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,25 @@ class _Damaged(Exception):
     """The file ends too early or cannot be decoded."""
 
 
+def _once(look: Callable[..., Any]) -> Callable[..., Any]:
+    """Let `look(path, …)` open a file again only when it was replaced or changed: a sweep asks a thousand times."""
+
+    @functools.lru_cache(maxsize=4096)
+    def known(path: Path, _stamp: tuple[int, ...], *rest: Any) -> Any:
+        return look(path, *rest)
+
+    @functools.wraps(look)
+    def ask(path: Path, *rest: Any) -> Any:
+        try:
+            at = path.stat()
+        except (OSError, ValueError):
+            return look(path, *rest)   # raises in its own words
+        return known(path, (at.st_dev, at.st_ino, at.st_mtime_ns, at.st_size), *rest)
+
+    return ask
+
+
+@_once
 def probe(path: Path, field: str, kind: str) -> Media:
     """Return the facts of a file, decoded to be sure of them.
 
@@ -42,6 +63,7 @@ def probe(path: Path, field: str, kind: str) -> Media:
         raise MediaError(f"{path.name} is damaged or incomplete ({error}); copy or export it again", field) from None
 
 
+@_once
 def sha256(path: Path) -> str:
     """Return the SHA-256 of a file, hex."""
     with path.open("rb") as file:
