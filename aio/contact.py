@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from aio import outputs
+from aio.lettering import Face, fit, wrap
 from aio.sidecar import write_whole
 from aio.sweep.folder import Cell
 
@@ -70,22 +71,22 @@ def draw(folder: Path, cells: Sequence[Cell], captions: Sequence[str], thumb: st
     rows, head = math.ceil(len(cells) / columns), round(line * 1.6)
     outer = (GAP + columns * (width + GAP), head + GAP + rows * (height + lines * line + GAP))
     image = Image.new("RGB", outer, SLATE)
-    pen, font = ImageDraw.Draw(image), _font(size)
-    large = _font(min(15, size + 3))
-    pen.text((GAP, GAP), _fit(title, outer[0] - 2 * GAP, pen, large), AMBER, large)
+    pen, face = ImageDraw.Draw(image), Face(size)
+    head_face = Face(min(15, size + 3))
+    head_face.write(pen, (GAP, GAP), fit(title, head_face, outer[0] - 2 * GAP), AMBER)
     for index, (cell, caption) in enumerate(zip(cells, captions)):
         x, y = GAP + index % columns * (width + GAP), head + GAP + index // columns * (height + lines * line + GAP)
         pen.rectangle((x, y, x + width - 1, y + height + lines * line - 1), CARD)
         pen.rectangle((x, y, x + width - 1, y + height - 1), "#020617")
-        _shot(image, pen, font, cell, folder / str(cell.number) / thumb, (x, y, width, height))
-        for number, part in enumerate(_wrap(caption, width - 8, pen, font, lines)):
-            pen.text((x + 4, y + height + 1 + number * line), part, TEXT, font)
+        _shot(image, pen, face, cell, folder / str(cell.number) / thumb, (x, y, width, height))
+        for number, part in enumerate(wrap(caption, face, width - 8, lines)):
+            face.write(pen, (x + 4, y + height + 1 + number * line), part, TEXT)
     content = io.BytesIO()
     image.save(content, "PNG", compress_level=3)
     _write(target, content.getvalue())
 
 
-def _shot(image: Any, pen: Any, font: Any, cell: Cell, thumb: Path, box: tuple[int, int, int, int]) -> None:
+def _shot(image: Any, pen: Any, face: Face, cell: Cell, thumb: Path, box: tuple[int, int, int, int]) -> None:
     from PIL import Image
 
     x, y, width, height = box
@@ -105,9 +106,9 @@ def _shot(image: Any, pen: Any, font: Any, cell: Cell, thumb: Path, box: tuple[i
     elif cell.state == "running":
         pen.rectangle((x, y, x + width - 1, y + height - 1), None, AMBER, 2)
         color = AMBER
-    step = round(font.size * 1.3)
-    for number, part in enumerate(_wrap(words, width - 12, pen, font, max(1, (height - 8) // step))):
-        pen.text((x + 6, y + 5 + number * step), part, color, font)
+    step = round(face.size * 1.3)
+    for number, part in enumerate(wrap(words, face, width - 12, max(1, (height - 8) // step))):
+        face.write(pen, (x + 6, y + 5 + number * step), part, color)
 
 
 def _shape(folder: Path, cells: Sequence[Cell], thumb: str) -> float:
@@ -128,40 +129,6 @@ def _grid(count: int, shape: float) -> tuple[int, int]:
     width = int(min(max(math.sqrt(PIXELS / max(count, 1) / (1 / shape + 0.25)), CELL[0]), CELL[1]))
     columns = max(1, min(count, math.ceil(math.sqrt(count * (1 / shape + 0.25) * 1.4))))
     return columns, width
-
-
-def _font(size: int) -> Any:
-    from PIL import ImageFont
-
-    return ImageFont.load_default(size)
-
-
-def _wrap(text: str, width: int, pen: Any, font: Any, lines: int) -> list[str]:
-    """At most `lines` lines of at most `width` pixels; the last one ends in … where something is left out."""
-    found, rest = list[str](), " ".join(text.split())
-    while rest and len(found) < lines - 1:
-        count = _room(rest, width, pen, font)
-        space = rest.rfind(" ", 1, count + 1) if count < len(rest) else -1
-        cut = space if space > 0 else count
-        found.append(rest[:cut])
-        rest = rest[cut:].lstrip()
-    return [*found, _fit(rest, width, pen, font)] if rest else found
-
-
-def _fit(text: str, width: int, pen: Any, font: Any) -> str:
-    count = _room(text, width, pen, font)
-    return text if count == len(text) else text[:max(count - 1, 0)] + "…"
-
-
-def _room(text: str, width: int, pen: Any, font: Any) -> int:
-    """How many characters of `text` go into `width` pixels; measuring is what drawing a thousand captions costs."""
-    count = min(len(text), max(1, round(3 * width / font.size)))
-    while count > 1:
-        length = pen.textlength(text[:count], font)
-        if length <= width:
-            break
-        count = min(count - 1, int(count * width / length))
-    return max(count, 1)
 
 
 def _write(target: Path, content: bytes) -> None:

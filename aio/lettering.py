@@ -27,6 +27,38 @@ def _font(size: int) -> Any:
     return ImageFont.load_default(size)
 
 
+class Face:
+    """The bundled font, `size` pixels high, with a memory of its letters: a thousand captions cost one drawing of each.
+
+    Letters are set one beside the other, without kerning.
+    """
+
+    def __init__(self, size: int):
+        self.size, self._font, self._known = size, _font(size), dict[str, tuple[float, Any]]()
+
+    def getlength(self, text: str) -> float:
+        """Width of a text, pixels."""
+        return sum(self._letter(char)[0] for char in text)
+
+    def write(self, pen: Any, at: tuple[int, int], text: str, color: str) -> None:
+        """Draw a text with a PIL.ImageDraw, its top left corner at `at`."""
+        x, y = at
+        for char in text:
+            width, mask = self._letter(char)
+            pen.bitmap((round(x), y), mask, color)
+            x += width
+
+    def _letter(self, char: str) -> tuple[float, Any]:
+        if char not in self._known:
+            from PIL import Image, ImageDraw
+
+            width = self._font.getlength(char)
+            mask = Image.new("L", (max(1, round(width) + 2), sum(self._font.getmetrics())))
+            ImageDraw.Draw(mask).text((0, 0), char, 255, self._font)
+            self._known[char] = width, mask
+        return self._known[char]
+
+
 def plain(text: str) -> str:
     """The text in one line of characters that the bundled font can draw: accents, other symbols and emoji are left out.
 

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aio.engines import lettering, scenes
+from aio import lettering
+from aio.engines import scenes
 from aio.engines.scenes import AMBER, SLATE, Size
 from aio.shapes import Result
 
