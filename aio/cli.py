@@ -20,6 +20,7 @@ from aio.command import Command, parse
 from aio.config import Config
 from aio.console import Console
 from aio.errors import AioError, Cancelled, ConfigError
+from aio.spaces.here import placed
 from aio.values import Artifacts, Event, Job
 
 
@@ -78,7 +79,7 @@ def execute(job: Job) -> int:
 
 
 def _engine(config: Config, console: Console) -> Any:
-    from aio.engines.choose import choose, create
+    from aio.spaces.engine import choose, create
 
     name, reason = choose(config)
     console(Event("engine", f"{name} ({reason})"))
@@ -121,7 +122,7 @@ def _hydra(command: Command, words: Sequence[str] | None = None) -> int:
         return codes[-1]   # for launchers that run a job in another process
 
     folders = [word for folder in command.config_dirs for word in ("--config-dir", str(folder))]
-    sys.argv = [sys.argv[0], *(["--multirun"] if command.multirun else []), *folders, *command.flags, *words]
+    sys.argv = [sys.argv[0], *(["--multirun"] if command.multirun else []), *folders, *command.flags, *placed(words)]
     try:
         task()
     except SystemExit as error:
@@ -208,5 +209,5 @@ def sheet(command: Command) -> int:
 
 VERBS: dict[str, Callable[[Command], int]] = {
     "run": run, "check": check, "plan": plan, "models": verbs.models, "setup": verbs.setup, "doctor": verbs.doctor,
-    "ui": verbs.ui, "replay": replay, "sheet": sheet,
+    "ui": verbs.ui, "replay": replay, "sheet": sheet, "space": verbs.space,
 }

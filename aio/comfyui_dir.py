@@ -132,6 +132,11 @@ def models_dir(comfyui: Path) -> Path:
     return Path(os.environ.get("AIO_MODELS_DIR") or comfyui / "models").expanduser().absolute()
 
 
+def work_dir() -> Path:
+    """Folder of an engine's input, output and log: AIO_WORK_DIR, else ~/.cache/aio/work."""
+    return Path(os.environ.get("AIO_WORK_DIR") or Path.home() / ".cache" / "aio" / "work").expanduser().absolute()
+
+
 def _verified(pins: Pins, path: Path, why: str) -> ComfyUIDir:
     wanted = f"{pins.version} {pins.comfyui.revision}".strip()
     if (path / ".git").exists():

@@ -12,6 +12,7 @@ from typing import Any
 
 from aio.errors import ConfigError, nearest
 from aio.fields import TYPES, Condition, Field
+from aio.spaces.here import placed
 
 PACKAGE = Path(__file__).resolve().parent
 ROOT = PACKAGE if (PACKAGE / "conf").is_dir() else PACKAGE.parent
@@ -94,12 +95,12 @@ def choices(group: str, config_dirs: Sequence[Path] = ()) -> tuple[str, ...]:
 
 
 def compose(overrides: Sequence[str] = (), config_dirs: Sequence[Path] = ()) -> Config:
-    """Compose `overrides` (Hydra's grammar, e.g. `mode=lipsync`) into a Config. Cached.
+    """Compose `overrides` (Hydra's grammar, e.g. `mode=lipsync`) into a Config. Cached. On a Space the platform is zerogpu.
 
     Raises:
         ConfigError: an unknown choice or key, or a broken file; names it and the nearest known one.
     """
-    return _compose(tuple(overrides), tuple(Path(folder).resolve() for folder in config_dirs))
+    return _compose(tuple(placed(overrides)), tuple(Path(folder).resolve() for folder in config_dirs))
 
 
 @functools.lru_cache(maxsize=256)
@@ -136,8 +137,12 @@ def explain(error: Exception, overrides: Sequence[str], config_dirs: Sequence[Pa
 
 
 def register() -> None:
-    """Let OmegaConf pass template words through untouched; aio.patch renders them."""
+    """Prepare Hydra and OmegaConf: files are parsed once a process, template words pass untouched; aio.patch renders them."""
     from omegaconf import OmegaConf
+
+    from aio.config_files import remember
+
+    remember()
 
     for word in _TEMPLATE_WORDS:
         if not OmegaConf.has_resolver(word):

@@ -11,6 +11,14 @@
     ├── EngineError               the engine cannot start
     │   └── NodeError             a node failed: names stage and node
     │       └── OutOfMemory       GPU memory or RAM ran out in it
+    ├── GpuError                  a platform gives no GPU, or takes it back (aio.spaces.refusals says which)
+    │   ├── GpuAborted            it took it back: the run was longer than it had asked for
+    │   ├── IllegalDuration       one run may not ask for so many seconds
+    │   ├── QuotaExceeded         the account's seconds of today are used up
+    │   ├── SignInNeeded          those of a visitor without an account are
+    │   ├── QueueTimeout          none became free in time
+    │   ├── NoGpu                 there is none at all
+    │   └── TokenExpired          the page is too old to speak for its visitor
     ├── OutputError               the result cannot be written: folder, permission, disk full
     └── Cancelled                 exit code 130: Ctrl-C or Stop
 
@@ -110,6 +118,38 @@ class NodeError(EngineError):
 
 class OutOfMemory(NodeError):
     """A node ran out of GPU memory or RAM."""
+
+
+class GpuError(AioError):
+    """A platform that lends GPUs gives none, or takes one back."""
+
+
+class GpuAborted(GpuError):
+    """The platform ended the run: it took longer than it had asked for."""
+
+
+class IllegalDuration(GpuError):
+    """The run asks for more seconds than one run may have."""
+
+
+class QuotaExceeded(GpuError):
+    """The account's GPU seconds of today do not cover the run."""
+
+
+class SignInNeeded(GpuError):
+    """The GPU seconds of visitors without an account do not cover the run."""
+
+
+class QueueTimeout(GpuError):
+    """No GPU became free while the run stood in line."""
+
+
+class NoGpu(GpuError):
+    """The platform has no GPU at all now."""
+
+
+class TokenExpired(GpuError):
+    """The page's proof of who its visitor is has expired."""
 
 
 class OutputError(AioError):

@@ -16,6 +16,7 @@ usage: python -m aio [run] mode=MODE [preset=…] [model=…] [lora=a,b] [field=
        python -m aio -m …              sweep: seed=1,2,3  mode=t2v,i2v  prompt=@one-prompt-a-line.txt
        python -m aio check [mode=…]    prove every graph without an engine
        python -m aio plan mode=… …     what a run would do; --json for programs
+       python -m aio space             the files of a Hugging Face Space; --write, --check
 
 Text is taken as typed: quote it for your shell, nothing else. prompt=@file.txt reads a file, prompt=@@x is a literal @x."""
 

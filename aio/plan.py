@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -83,14 +82,11 @@ def plan(job: Job, models_dir: Path | None = None) -> Plan:
 def examine(checked: Request, operations: tuple[Operation, ...], prompt: Prompt, models_dir: Path | None = None) -> Plan:
     """The plan of a rendered prompt."""
     config = checked.config
-    described = shapes.interpret(prompt, lookup(checked), schema.load())
-    result = shapes.result(prompt, described)
-    counts = Counter(node["class_type"] for node in prompt.values())
-    pixels = result.frames * result.width * result.height
-    estimate = duration.estimate(shapes.samplers(prompt, described), counts, pixels, config.data)
+    work = duration.work(prompt, lookup(checked))
+    estimate = duration.estimate(work, config.data)
     entries = registry.parse(config.data["registry"])
     models = registry.status(registry.models_of(prompt, schema.load()), entries, models_dir)
-    return Plan(checked, operations, prompt, result, estimate, tuple(models))
+    return Plan(checked, operations, prompt, work.result, estimate, tuple(models))
 
 
 def lookup(checked: Request) -> Any:
@@ -132,12 +128,22 @@ def text(plan: Plan) -> str:
         size = f"{model.bytes / 1e9:6.2f} GB" if model.bytes else "  size ?"
         lines.append(f"  {size}  {model.state:8} {model.folder}/{model.name}")
     lines.append(f"  {plan.missing_bytes / 1e9:6.2f} GB  to download")
-    gpu = plan.estimate
-    shares = ", ".join(f"{name} {seconds:g}" for name, seconds in gpu.parts.items())
-    asked = f"{gpu.load:g} s more for the first run; platform request {gpu.request:g} s"
-    lines += ["", "GPU seconds", f"  {gpu.total:g} s on one {gpu.card} with the model loaded, {asked}", f"  {shares}"]
+    lines += ["", "GPU seconds", *_seconds(plan.estimate)]
     lines += [f"warning: {warning}" for warning in plan.request.warnings]
     return "\n".join(lines)
+
+
+def _seconds(gpu: duration.Estimate) -> list[str]:
+    """What a run costs, and where a GPU has to be asked for, what each kind of account may have."""
+    shares = ", ".join(f"{name} {seconds:g}" for name, seconds in gpu.parts.items())
+    asked = "" if gpu.size else f"; platform request {gpu.request:g} s"
+    lines = [f"  {gpu.total:g} s on one {gpu.card} with the model loaded, {gpu.load:g} s more for the first run{asked}", f"  {shares}"]
+    if gpu.size:
+        short = f", though it may need {gpu.needed:g} s: choose fewer seconds or a smaller size" if gpu.needed > gpu.request + 1 else ""
+        lines.append(f"  asks ZeroGPU for {gpu.request:g} s, size {gpu.size}, {gpu.quota:g} s of the daily quota{short}")
+        fits = [f"{kind} {f'{count} a day' if count else 'does not fit'}" for kind, count in gpu.runs.items()]
+        lines.append(f"  such runs: {', '.join(fits)}")
+    return lines
 
 
 def _graph(prompt: Prompt, config: Config) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
-from aio import outputs, sidecar
+from aio import outputs, sidecar, timings
 from aio.engines.base import Engine
 from aio.patch import apply, render
 from aio.provenance import metadata
@@ -37,6 +37,7 @@ def run(job: Job, engine: Engine, on_event: OnEvent = ignore) -> Artifacts:
         ensure(models_of(prompt), request.config.data["registry"], engine.models_dir, on_event)
     recipe    = metadata(request, patch, prompt, f"{engine.name} {engine.revision}", job.params)
     artifacts = engine.execute(prompt, request, on_event, metadata=recipe)
+    timings.note(request, prompt, artifacts)                             # for the duration model; never a run's failure
     return record(request, artifacts, engine.name, recipe)
 
 

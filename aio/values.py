@@ -141,7 +141,7 @@ class Artifacts:
         width, height: pixels. frames: count. fps: frames a second.
         seconds: clip length. sample_rate: Hz, 0 without sound.
         engine: `preview` or `comfyui`, with its revision, e.g. `preview 0.1.0`.
-        timings: stage title -> seconds.
+        timings: stage title -> seconds. card: name of the GPU, empty without one.
     """
 
     video: Path
@@ -153,3 +153,4 @@ class Artifacts:
     sample_rate: int
     engine: str
     timings: Mapping[str, float] = field(default_factory=dict)
+    card: str = ""

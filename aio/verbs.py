@@ -1,4 +1,4 @@
-"""The verbs about what is installed, models, setup and doctor, and the one that serves the page, ui."""
+"""The verbs about what is installed, models, setup and doctor, and those about the page: ui serves it, space publishes it."""
 
 from __future__ import annotations
 
@@ -96,3 +96,10 @@ def ui(command: Command) -> int:
 
     serve(command.overrides, command.config_dirs, share="share" in command.options)
     return 0
+
+
+def space(command: Command) -> int:
+    """Show what a Hugging Face Space of this repository is; --write its files, --check what the Hub would refuse."""
+    from aio.spaces.verb import space as publish
+
+    return publish(command)

@@ -10,10 +10,10 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "aio"
 
 LAYERS = [  # lower never imports higher; modules of one line may import each other
-    {"__init__", "errors", "values", "geometry"},
+    {"__init__", "errors", "values", "geometry", "spaces.here"},
     {"fields", "workflow", "schema", "engines.torch_compat"},
-    {"patch", "config", "media", "registry", "download", "comfyui_dir", "provision", "nodecheck", "grammar", "shapes"},
-    {"request", "outputs", "provenance", "sidecar", "duration"},
+    {"patch", "config", "config_files", "media", "registry", "download", "comfyui_dir", "provision", "nodecheck", "grammar", "lettering", "shapes"},
+    {"request", "outputs", "provenance", "sidecar", "duration", "timings"},
     {"engines", "engines.base", "engines.preview", "engines.storyboard", "engines.comfyui", "engines.choose"},
     {"run", "tinyweights"},
     {"command", "console"},
@@ -21,7 +21,7 @@ LAYERS = [  # lower never imports higher; modules of one line may import each ot
     {"help", "cli", "verbs", "ui", "__main__"},
 ]
 FENCES = {
-    "hydra": {"config", "grammar", "cli", "sweep"},
+    "hydra": {"config", "config_files", "grammar", "cli", "sweep"},
     "omegaconf": {"config", "help"},
     "jsonpatch": {"patch"},
     "jsonpointer": {"patch"},

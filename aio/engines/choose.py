@@ -13,7 +13,7 @@ from aio.engines.base import Engine
 from aio.errors import ConfigError, EngineError
 
 ENGINES = ("auto", "comfyui", "preview")
-_engines: dict[str, Engine] = {}
+_engines: dict[tuple[int, str], Engine] = {}
 
 
 def device() -> str | None:
@@ -27,8 +27,11 @@ def device() -> str | None:
     return None
 
 
-def choose(config: Config) -> tuple[str, str]:
+def choose(config: Config, known: str | None = None) -> tuple[str, str]:
     """Return (engine name, reason).
+
+    Args:
+        known: a device that is known to be within reach, although it may not be seen here.
 
     Raises:
         ConfigError: an unknown name. EngineError: there is a GPU, but ComfyUI is not set up.
@@ -38,7 +41,7 @@ def choose(config: Config) -> tuple[str, str]:
         raise ConfigError(f"engine: {wanted!r} is unknown. Known: {', '.join(ENGINES)}")
     if wanted != "auto":
         return wanted, "chosen by engine="
-    found = device()
+    found = known or device()
     if found is None:
         return "preview", "no CUDA or MPS device here; the result is a marked storyboard, not a diffusion result"
     from aio.comfyui_dir import find
@@ -49,14 +52,19 @@ def choose(config: Config) -> tuple[str, str]:
 
 
 def create(name: str, config: Config) -> Engine:
-    """The engine called `name`; one per process, so that models stay warm across jobs."""
-    if name not in _engines:
-        if name == "preview":
-            from aio.engines.preview import PreviewEngine
+    """The engine called `name`; one per process, so that models stay warm across jobs. A process that was forked makes its own."""
+    key = (os.getpid(), name)
+    if key not in _engines:
+        _engines[key] = make(name, config)
+    return _engines[key]
 
-            _engines[name] = PreviewEngine(Path(tempfile.gettempdir()) / f"aio-{os.getuid() if hasattr(os, 'getuid') else 'user'}")
-        else:
-            from aio.engines.comfyui import ComfyUIEngine
 
-            _engines[name] = ComfyUIEngine(config)
-    return _engines[name]
+def make(name: str, config: Config) -> Engine:
+    """A new engine called `name`."""
+    if name == "preview":
+        from aio.engines.preview import PreviewEngine
+
+        return PreviewEngine(Path(tempfile.gettempdir()) / f"aio-{os.getuid() if hasattr(os, 'getuid') else 'user'}")
+    from aio.engines.comfyui import ComfyUIEngine
+
+    return ComfyUIEngine(config)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import copy
 import json
-import os
 import threading
 import uuid
 from collections.abc import Mapping
@@ -67,7 +66,7 @@ class ComfyUIEngine:
         if found is None:
             raise EngineError("ComfyUI is not set up: run `python -m aio setup`, or give engine=preview")
         comfyui = found.path.resolve()
-        work = work_dir or os.environ.get("AIO_WORK_DIR") or Path.home() / ".cache" / "aio" / "work"
+        work = work_dir or comfyui_dir.work_dir()
         models = models_dir or comfyui_dir.models_dir(comfyui)
         self.folders = Folders(comfyui, Path(work).expanduser().resolve(), Path(models).expanduser().resolve())
         pinned = comfyui_dir.parse(config.data["comfyui"]).comfyui.revision
@@ -94,6 +93,11 @@ class ComfyUIEngine:
     def models_dir(self) -> Path | None:
         """ComfyUI's models folder."""
         return self.folders.models
+
+    @property
+    def output_dir(self) -> Path:
+        """Where results are written at first."""
+        return self.folders.output
 
     def start(self) -> Library:
         """Start ComfyUI, which the first run would do (about 6 s), and wait for it."""
@@ -182,7 +186,7 @@ class ComfyUIEngine:
             made = asyncio.run(self._execute(library, run, prompt, request, progress, metadata))
             video = files.video(made, request.config.node(request.config.output).id, prompt, on_event)
             run.check()
-            found = artifacts(video, f"{self.name} {self.revision}", progress.timings())
+            found = artifacts(video, f"{self.name} {self.revision}", progress.timings(), comfyui_boot.card())
             done = True
             return found
         except comfyui_errors.OutOfMemory:

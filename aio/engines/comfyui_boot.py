@@ -34,8 +34,7 @@ class Folders:
     """Absolute folders of an engine.
 
     Attributes:
-        comfyui: ComfyUI's checkout. work: of aio: input, output, temp, user and the log lie in it.
-        models: ComfyUI's models folder.
+        comfyui: ComfyUI's checkout. work: aio's own, with input, output, temp, user and the log. models: ComfyUI's models folder.
     """
 
     comfyui: Path
@@ -56,6 +55,11 @@ class Folders:
     def log(self) -> Path:
         """What ComfyUI says."""
         return self.work / "comfyui.log"
+
+    def make(self) -> None:
+        """Make the folders that ComfyUI expects to be there."""
+        for name in ("input", "output", "temp", "user", "web"):
+            (self.work / name).mkdir(parents=True, exist_ok=True)
 
 
 @dataclass(slots=True)
@@ -96,8 +100,7 @@ def boot(folders: Folders, memory: Memory, *, cpu: bool = False) -> Library:
 
 
 def _start(folders: Folders, memory: Memory, cpu: bool) -> Library:
-    for folder in (folders.input, folders.output, folders.work / "temp", folders.work / "user", folders.work / "web"):
-        folder.mkdir(parents=True, exist_ok=True)
+    folders.make()
     _log_to(folders.log)
     come_first(folders.comfyui)
     import comfy.options
@@ -246,3 +249,12 @@ async def load_packs(library: Library, packs: list[tuple[str, Path]]) -> None:
             if not await nodes.load_custom_node(str(folder), core, module_parent="custom_nodes"):
                 raise EngineError(f"node pack {name} does not load; {library.folders.log} says why. Run `python -m aio setup`")
             library.packs.add(name)
+
+
+def card() -> str:
+    """Name of the GPU that ComfyUI uses, empty where it uses none."""
+    import comfy.model_management
+    import torch
+
+    device = comfy.model_management.get_torch_device()
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "" if device.type == "cpu" else f"Apple {device.type.upper()}"

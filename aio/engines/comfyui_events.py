@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from aio import duration, schema, shapes
+from aio import duration
 from aio.errors import AioError
 from aio.values import Event, OnEvent, Prompt, Request
 
@@ -34,19 +34,17 @@ GROUPS = {
 def weights(prompt: Prompt, request: Request) -> dict[str, float]:
     """Node id -> seconds on a GPU by the duration model, or equal shares where that does not know the prompt."""
     counts = Counter(node["class_type"] for node in prompt.values())
-    media = {str(request.values[name]): facts for name, facts in request.media.items()}
     try:
-        known = shapes.interpret(prompt, media.__getitem__, schema.load())
-        clip, samplers = shapes.result(prompt, known), shapes.samplers(prompt, known)
-        found = duration.estimate(samplers, counts, clip.frames * clip.width * clip.height, request.config.data)
+        work = duration.work(prompt, duration.media_of(request))
+        found = duration.estimate(work, request.config.data)
     except (AioError, LookupError, TypeError):
         return dict.fromkeys(prompt, 1.0)
     shares: dict[str, float] = {}
     for seconds, classes in [*((found.parts.get(part, 0.0), names) for part, names in GROUPS.items()), (found.load, LOADERS)]:
         shares |= dict.fromkeys(classes, seconds / (sum(counts[name] for name in classes) or 1))
     result = {node_id: shares.get(node["class_type"], 0.0) for node_id, node in prompt.items()}
-    same = Counter(sampler.title for sampler in samplers)
-    result |= {sampler.node: found.parts.get(sampler.title, 0.0) / same[sampler.title] for sampler in samplers}
+    same = Counter(sampler.title for sampler in work.samplers)
+    result |= {sampler.node: found.parts.get(sampler.title, 0.0) / same[sampler.title] for sampler in work.samplers}
     return {node_id: max(LEAST, seconds) for node_id, seconds in result.items()}
 
 

@@ -58,7 +58,7 @@ class JobFiles:
         return found[-1]
 
 
-def artifacts(video: Path, engine: str, timings: Mapping[str, float]) -> Artifacts:
+def artifacts(video: Path, engine: str, timings: Mapping[str, float], card: str = "") -> Artifacts:
     """Facts of the mp4, from its header."""
     import av
 
@@ -67,5 +67,5 @@ def artifacts(video: Path, engine: str, timings: Mapping[str, float]) -> Artifac
         fps = picture.average_rate or Fraction(24)
         return Artifacts(
             video=video, width=picture.width, height=picture.height, frames=picture.frames, fps=float(fps),
-            seconds=float(picture.frames / fps), sample_rate=sound.rate if sound else 0, engine=engine, timings=dict(timings),
+            seconds=float(picture.frames / fps), sample_rate=sound.rate if sound else 0, engine=engine, timings=dict(timings), card=card,
         )

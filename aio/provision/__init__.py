@@ -161,7 +161,7 @@ def _checked_out(pin: Pin, path: Path, url: str, on_event: OnEvent) -> str:
 
     if comfyui_dir.head(path) == pin.revision:
         return "already there"
-    lock = Path.home() / ".cache" / "aio" / f"setup-{hashlib.sha256(str(path).encode()).hexdigest()[:16]}.lock"   # no litter in a checkout
+    lock = comfyui_dir.work_dir().parent / f"setup-{hashlib.sha256(str(path).encode()).hexdigest()[:16]}.lock"   # no litter in a checkout
     for folder in (lock.parent, path.parent):
         folder.mkdir(parents=True, exist_ok=True)
     with FileLock(lock):

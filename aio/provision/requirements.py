@@ -24,16 +24,21 @@ def missing_torch() -> list[str]:
     return [name for name in TORCH if importlib.util.find_spec(name) is None]
 
 
-def read(file: Path, leave_out: Iterable[str]) -> list[str]:
+def read(file: Path, leave_out: Iterable[str] = ()) -> list[str]:
     """Lines of a requirements file without comments and without the packages that match `leave_out`."""
+    return kept(file.read_text(encoding="utf-8").splitlines() if file.is_file() else (), leave_out)
+
+
+def kept(lines: Iterable[str], leave_out: Iterable[str]) -> list[str]:
+    """Requirement lines without comments and without the packages that match `leave_out`; `*` ends a prefix."""
     patterns = [_plain(pattern) for pattern in leave_out]
-    kept = []
-    for line in file.read_text(encoding="utf-8").splitlines() if file.is_file() else ():
+    found = []
+    for line in lines:
         line = re.sub(r"(^|\s)#.*", "", line).strip()
         name = re.match(r"[A-Za-z0-9._-]+", line)
         if line and not (name and any(fnmatch(_plain(name.group()), pattern) for pattern in patterns)):
-            kept.append(line)
-    return kept
+            found.append(line)
+    return found
 
 
 def _plain(name: str) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from aio.registry import RegistryEntry
 
-_COMMIT, _SHA256 = re.compile(r"[0-9a-f]{40}"), re.compile(r"[0-9a-f]{64}")
+COMMIT, _SHA256 = re.compile(r"[0-9a-f]{40}"), re.compile(r"[0-9a-f]{64}")
 _MEMORY, _MEMORY_ENTRIES = ".aio-verified.json", 400
 
 
@@ -56,7 +56,7 @@ def cached(entry: RegistryEntry, cache: Path) -> Path | None:
     if blob.is_file():
         return blob
     commit = entry.revision
-    if not _COMMIT.fullmatch(commit):
+    if not COMMIT.fullmatch(commit):
         try:
             commit = (folder / "refs" / commit).read_text(encoding="utf-8").strip()
         except OSError:

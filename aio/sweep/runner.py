@@ -16,10 +16,10 @@ from aio import config as configuration
 from aio import provenance
 from aio.command import Command
 from aio.console import Console
-from aio.engines.choose import choose, create
 from aio.errors import AioError, Cancelled, ConfigError, EngineError, InputError
 from aio.run import run as chain
 from aio.sheet import Sheet
+from aio.spaces.engine import choose, create
 from aio.sweep import folder as store
 from aio.sweep import launch, plan
 from aio.sweep.axes import Spec

@@ -1,0 +1,1 @@
+"""Hugging Face Spaces: start-up, publishing, and the GPU calls of ZeroGPU."""

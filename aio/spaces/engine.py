@@ -1,0 +1,208 @@
+"""The engine on ZeroGPU: everything but the execution happens here, without a GPU; only `execute` asks for one."""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import functools
+import queue
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from aio import duration
+from aio.config import Config
+from aio.duration import Estimate
+from aio.engines import choose as engines
+from aio.engines.base import NO_METADATA, Engine
+from aio.engines.comfyui_output import JobFiles, artifacts
+from aio.errors import AioError, Cancelled, ConfigError, EngineError, GpuAborted, IllegalDuration
+from aio.spaces import plain, refusals
+from aio.spaces.here import on_zerogpu
+from aio.spaces.stop import Flag
+from aio.spaces.worker import Call
+from aio.values import Artifacts, Event, OnEvent, Prompt, Request
+
+POLL = 0.1
+"""Seconds between two looks at whether a run was stopped."""
+
+GRACE = 0.7
+"""Seconds that a stopped call may take to end before `execute` returns without it: in the queue for a GPU it cannot be interrupted."""
+
+CLOSING = 10.0
+"""Seconds that `spaces` may take to hand the GPU back after a result: only then is the warm process free for the next run."""
+
+
+def choose(config: Config) -> tuple[str, str]:
+    """Engine name and reason: see aio.engines.choose. On ZeroGPU there is a GPU, though this process does not see it."""
+    return engines.choose(config, "ZeroGPU" if _asks(config) else None)
+
+
+def create(name: str, config: Config) -> Engine:
+    """The engine called `name`; on ZeroGPU one for this run, which asks for a GPU. The preview engine needs none."""
+    engine = engines.create(name, config)
+    return ZeroGPUEngine(engine) if name != "preview" and _asks(config) else engine
+
+
+def _asks(config: Config) -> bool:
+    return on_zerogpu() and bool(config.data["platform"].get("sizes"))
+
+
+class ZeroGPUEngine:
+    """Executes one run's prompt in a process with a GPU. See aio.engines.base.Engine.
+
+    Args:
+        inner: the engine that runs there; here it only tells its folders and has an `output_dir`.
+    """
+
+    def __init__(self, inner: Any):
+        self.name, self.revision = inner.name, inner.revision
+        self.input_dir, self.models_dir = inner.input_dir, inner.models_dir
+        self.output_dir: Path = inner.output_dir
+        self._stopped = threading.Event()
+
+    def cancel(self) -> None:
+        """Stop the run, or the next one if none has begun. From any thread."""
+        self._stopped.set()
+
+    def execute(
+        self, prompt: Prompt, request: Request, on_event: OnEvent, *, metadata: Mapping[str, str] = NO_METADATA
+    ) -> Artifacts:
+        """Ask for a GPU and run the prompt there; once more and longer, where ZeroGPU ends the run before it is done.
+
+        Raises:
+            GpuError: there is no GPU for this run, or not for long enough. Else as the engine that runs there.
+        """
+        asked = self._estimate(prompt, request, on_event)
+        attempt = functools.partial(self._attempt, prompt, request, on_event, metadata, asked.size)
+        try:
+            return attempt(asked.handed)
+        except GpuAborted:
+            again = refusals.longer(asked.request, asked.longest, asked.limits)
+            if not again:
+                raise
+            on_event(Event("warning", f"the run took longer than the {asked.request:g} s it had asked for and was ended; "
+                                      f"it runs once more, with up to {again[0]:g} s"))
+            return _first_legal(attempt, [duration.handed_for(seconds, asked.size, request.config.data["platform"]) for seconds in again])
+        finally:
+            self._stopped.clear()
+
+    def _attempt(
+        self, prompt: Prompt, request: Request, on_event: OnEvent, metadata: Mapping[str, str], size: str, handed: int
+    ) -> Artifacts:
+        """One GPU call. Where it ends without a word, what it left counts, or is removed."""
+        try:
+            return self._call(prompt, request, on_event, metadata, size, handed)
+        except (GpuAborted, _NoResult):
+            files = JobFiles(self.output_dir.resolve(), request.prefix)
+            if made := self._left(files, prompt, request, on_event):
+                return made
+            files.remove()
+            raise
+
+    def _estimate(self, prompt: Prompt, request: Request, on_event: OnEvent) -> Estimate:
+        data = request.config.data
+        try:
+            asked = duration.estimate(duration.work(prompt, duration.media_of(request)), data)
+        except (AioError, LookupError, TypeError):
+            asked = duration.most(data)
+            on_event(Event("warning", f"how long this workflow takes is unknown: it asks for {asked.request:g} s"))
+        if asked.needed > asked.request + 1:
+            on_event(Event("warning", f"this run may need {asked.needed:.0f} s, but not more than {asked.request:g} s can be asked for"))
+        return asked
+
+    def _call(
+        self, prompt: Prompt, request: Request, on_event: OnEvent, metadata: Mapping[str, str], size: str, handed: int
+    ) -> Artifacts:
+        """One GPU call: its events as they come, then its result."""
+        from aio.spaces.call import SIZES
+
+        if size not in SIZES:
+            raise ConfigError(f"platform.size: {size!r} is unknown; ZeroGPU has {' and '.join(SIZES)}")
+        self._check()
+        flag, items = Flag(), queue.SimpleQueue[plain.Item]()
+        call = Call(self.name, prompt, request, dict(metadata), handed, flag.path)
+        seconds = handed * request.config.data["platform"]["sizes"][size]["asks"]
+        on_event(Event("stage", title := f"Waiting for a GPU, for {seconds:g} s", title))
+        # In the caller's context: it holds the visitor's identity, whose quota counts.
+        target, args = contextvars.copy_context().run, (_pump, SIZES[size], call, items, flag)
+        thread = threading.Thread(target=target, args=args, name="aio-zerogpu", daemon=True)
+        thread.start()
+        try:
+            made = self._follow(items, on_event)
+        except BaseException:
+            flag.set()
+            thread.join(GRACE)
+            if not thread.is_alive():
+                flag.remove()
+            raise
+        thread.join(CLOSING)
+        return made
+
+    def _follow(self, items: queue.SimpleQueue[plain.Item], on_event: OnEvent) -> Artifacts:
+        while True:
+            self._check()
+            try:
+                kind, value = items.get(timeout=POLL)
+            except queue.Empty:
+                continue
+            if kind == "event":
+                on_event(plain.read_event(value))
+            elif kind == "made":
+                return plain.read_made(value)
+            elif kind == "failed":
+                raise plain.read_failed(value)
+            elif kind == "raised":
+                raise value
+            else:
+                raise _NoResult("the GPU call ended without a result; run again")
+
+    def _check(self) -> None:
+        if self._stopped.is_set():
+            raise Cancelled("stopped")
+
+    def _left(self, files: JobFiles, prompt: Prompt, request: Request, on_event: OnEvent) -> Artifacts | None:
+        """The last resort: a complete file that has this very job's prefix, where the call could not name it."""
+        import av
+
+        try:
+            frames = duration.work(prompt, duration.media_of(request)).result.frames
+        except (AioError, LookupError, TypeError):
+            return None
+        for path in reversed(files.all()):
+            try:
+                found = artifacts(path.resolve(), f"{self.name} {self.revision}", {})
+                with av.open(str(path)) as film:   # a header may promise more than was written
+                    there = sum(packet.size > 0 for packet in film.demux(video=0))
+            except (OSError, ValueError, LookupError, av.error.FFmpegError):
+                continue   # no film, or half of one
+            if found.frames == there == frames:
+                on_event(Event("warning", f"the GPU call ended without a result; taking {path.name}, which has this job's prefix"))
+                return found
+        return None
+
+
+def _first_legal(attempt: Callable[[int], Artifacts], durations: list[int]) -> Artifacts:
+    """The second attempt, as long as this visitor's account allows: nothing has run where a duration is refused as illegal."""
+    *longer, last = durations
+    for handed in longer:
+        with contextlib.suppress(IllegalDuration):
+            return attempt(handed)
+    return attempt(last)
+
+
+class _NoResult(EngineError):
+    """A GPU call that ended without saying what it made."""
+
+
+def _pump(function: Any, call: Call, items: queue.SimpleQueue[plain.Item], flag: Flag) -> None:
+    """Carry what a call yields over to whoever waits, and go on until its GPU is given back, also when nobody waits any more."""
+    try:
+        for item in function(call):
+            items.put(item)
+        items.put(("ended", None))
+    except BaseException as error:
+        items.put(("raised", refusals.typed(error)))
+    finally:
+        flag.remove()
