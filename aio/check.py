@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from aio import config as configuration
-from aio import fields, geometry, nodecheck, patch, registry, schema, shapes, workflow
+from aio import fields, geometry, nodecheck, patch, request, workflow
 from aio.config import Config
 from aio.errors import AioError, InvalidParams, nearest
 from aio.fields import MEDIA_TYPES, Field
@@ -18,7 +18,7 @@ from aio.values import Media, Operation, Prompt, Request
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One checked variant. `faults` name file, operation and pointer; empty when all is well."""
+    """One checked variant. `faults` name file, operation and pointer; empty when all is well. `note`: why nothing was checked."""
 
     mode: str
     preset: str
@@ -27,6 +27,7 @@ class Row:
     nodes: int = 0
     operations: int = 0
     faults: tuple[str, ...] = ()
+    note: str = ""
 
 
 def check(modes: Sequence[str] = (), config_dirs: Sequence[Path] = (), overrides: Sequence[str] = ()) -> Iterator[Row]:
@@ -35,40 +36,63 @@ def check(modes: Sequence[str] = (), config_dirs: Sequence[Path] = (), overrides
 
     Args:
         modes: names to check, all when empty.
-        overrides: further Hydra overrides, e.g. a workflow elsewhere.
+        overrides: further Hydra overrides, e.g. a workflow elsewhere; a preset or model among them is the only one.
     """
-    presets, models, loras = (configuration.choices(group, config_dirs) for group in ("preset", "model", "lora"))
+    presets, models = (_chosen(group, config_dirs, overrides) for group in ("preset", "model"))
+    loras = configuration.choices("lora", config_dirs)
+    others = [text for text in overrides if not text.startswith("preset=")]
     for mode in modes or configuration.choices("mode", config_dirs):
         try:
-            base = configuration.compose([f"mode={mode}", *overrides], config_dirs)
+            base = offered(mode, presets, config_dirs, others)
         except AioError as error:
             yield Row(mode, "-", "-", "compose", faults=(str(error),))
             continue
+        usual = [f"mode={mode}", f"preset={base.choices['preset']}"]
         yield Row(mode, "all", "-", "fields", faults=tuple(_unread(base)))
-        effects: set[str] = set()
+        effects, every = set[str](), True
         for preset in presets:
+            whole = []
             for model in models:
-                config = configuration.compose([f"mode={mode}", f"preset={preset}", f"model={model}", *overrides], config_dirs)
-                yield _row(config, preset, model, "", {})
-            effects |= _effective(config)
+                config = configuration.compose([f"mode={mode}", f"preset={preset}", *others, f"model={model}"], config_dirs)
+                yield _row(config)
+                whole += [] if request.unoffered(config) else [config]
+            every = every and bool(whole)
+            effects |= _effective(whole[0]) if whole else set()
             yield Row(mode, preset, "all", "official constants", faults=tuple(_constants(config)))
         for name, params in _variants(base):
-            yield _row(base, "balanced", "fp8", name, params)
+            yield _row(base, name, params)
         for memory in configuration.choices("memory", config_dirs):
-            config = configuration.compose([f"mode={mode}", f"memory={memory}", *overrides], config_dirs)
-            yield _row(config, "balanced", "fp8", f"memory {memory}", {})
-        idle = [name for name in base.fields if name not in effects and name not in _affecting(base)]
+            yield _row(configuration.compose([*usual, *others, f"memory={memory}"], config_dirs), f"memory {memory}")
+        idle = [name for name in base.fields if every and name not in effects and name not in _affecting(base)]
         yield Row(mode, "all", "all", "effects", faults=tuple(f"field {name} changes nothing in any preset" for name in idle))
         if loras:
-            yield from _loras(mode, loras, config_dirs, overrides)
+            yield from _loras(configuration.compose([*usual, *others, f"lora=[{','.join(loras)}]"], config_dirs), loras)
 
 
-def _loras(mode: str, loras: Sequence[str], config_dirs: Sequence[Path], overrides: Sequence[str]) -> Iterator[Row]:
-    every = configuration.compose([f"mode={mode}", f"lora=[{','.join(loras)}]", *overrides], config_dirs)
+def _chosen(group: str, config_dirs: Sequence[Path], overrides: Sequence[str]) -> Sequence[str]:
+    return [text.partition("=")[2] for text in overrides if text.startswith(f"{group}=")] or configuration.choices(group, config_dirs)
+
+
+def offered(mode: str, presets: Sequence[str], config_dirs: Sequence[Path] = (), overrides: Sequence[str] = ()) -> Config:
+    """The mode with the usual preset, or where the model of `overrides` does not offer what that needs, with the first that it does.
+
+    Raises:
+        ConfigError: a broken configuration. InvalidParams: the model goes with none of the presets.
+    """
+    usual = configuration.compose([f"mode={mode}"], config_dirs).choices.get("preset")
+    for preset in sorted(presets, key=lambda name: name != usual):
+        config = configuration.compose([f"mode={mode}", f"preset={preset}", *overrides], config_dirs)
+        lacking = request.unoffered(config)
+        if not lacking:
+            return config
+    raise InvalidParams(lacking)
+
+
+def _loras(every: Config, loras: Sequence[str]) -> Iterator[Row]:
     for chosen in [*((name,) for name in loras), tuple(loras[:2])]:
         dropped = {f"lora/{name}.yaml" for name in loras if name not in chosen}
         config = dataclasses.replace(every, patches=tuple(p for p in every.patches if p.source not in dropped))
-        yield _row(config, "balanced", "fp8", "lora " + " + ".join(chosen), {}, reach=chosen)
+        yield _row(config, "lora " + " + ".join(chosen), reach=chosen)
 
 
 def _variants(config: Config) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -89,7 +113,10 @@ def sample(config: Config, params: Mapping[str, Any] = {}) -> Request:
     """
     given = {f.name: f"aio/{f.name}" for f in config.fields.values() if f.type in MEDIA_TYPES and not f.optional}
     given |= {f.name: "text" for f in config.fields.values() if f.type == "STRING" and f.default is None}
-    values = fields.check(config.fields, given | dict(params), config.values)
+    try:
+        values = fields.check(config.fields, given | dict(params), config.values)
+    except InvalidParams as error:
+        raise request.explained(error, config, params) from None
     for field in config.fields.values():
         if field.length_of and values[field.name] is None:
             values[field.name] = 5.0
@@ -112,76 +139,24 @@ def _media(field: Field, values: Mapping[str, Any]) -> Media:
     return facts
 
 
-def draw(request: Request) -> tuple[tuple[Operation, ...], Prompt]:
+def draw(checked: Request) -> tuple[tuple[Operation, ...], Prompt]:
     """Operations and final graph of a request."""
-    operations = patch.render(request)
-    return operations, patch.apply(operations, workflow.load(request.config.workflow))
+    operations = patch.render(checked)
+    return operations, patch.apply(operations, workflow.load(checked.config.workflow))
 
 
-def _row(config: Config, preset: str, model: str, variant: str, params: dict[str, Any], reach: Iterable[str] = ()) -> Row:
+def _row(config: Config, variant: str = "", params: Mapping[str, Any] = {}, reach: Iterable[str] = ()) -> Row:
+    row = Row(config.mode, str(config.choices.get("preset")), str(config.choices.get("model")), variant)
+    lacking = request.unoffered(config)
+    if lacking:
+        return dataclasses.replace(row, note="; ".join(map(str, lacking)))
     try:
-        request = sample(config, params)
-        operations, prompt = draw(request)
+        job = sample(config, params)
+        operations, prompt = draw(job)
     except AioError as error:
-        return Row(config.mode, preset, model, variant, faults=tuple(str(error).splitlines()))
-    found = [*workflow.faults(prompt, config.node(config.output).id), *nodecheck.faults(prompt, schema.load())]
-    found += [*_misuse(operations, config), *_packs(prompt, config)]
-    if not found:
-        found += [*_files(prompt, config), *_sizes(request, prompt), *_unreached(prompt, reach)]
-    return Row(config.mode, preset, model, variant, len(prompt), len(operations), tuple(found))
-
-
-def _misuse(operations: Sequence[Operation], config: Config) -> Iterator[str]:
-    """`add` onto an input that the workflow has: a misspelt `replace` would pass unseen."""
-    original = workflow.load(config.workflow)
-    for operation in operations:
-        parts = operation.path.split("/")[1:]
-        if operation.op == "add" and len(parts) > 2 and parts[2] in original.get(parts[0], {}).get("inputs", {}):
-            yield f"{operation.source}[{operation.index}]: add {operation.path}: the input is there already; use replace"
-
-
-def _packs(prompt: Prompt, config: Config) -> Iterator[str]:
-    """Classes of a node pack that the config does not name, so that it would not be loaded."""
-    named, known = config.data.get("packs") or (), schema.load()
-    for node_id, node in prompt.items():
-        pack = known[node["class_type"]].pack if node["class_type"] in known else ""
-        if pack and pack not in named:
-            yield f"{workflow.title(prompt, node_id)}: belongs to the pack {pack}; name it under `packs`"
-
-
-def _files(prompt: Prompt, config: Config) -> Iterator[str]:
-    entries = registry.parse(config.data["registry"])
-    for ref in registry.models_of(prompt, schema.load()):
-        where = f"/{ref.node}/inputs/{ref.input}"
-        if ref.guessed:
-            continue   # a pack's node: only its file's ending speaks for it
-        if ref.name not in entries:
-            yield f"{where}: {ref.name} is not in conf/registry.{nearest(ref.name, entries)}"
-        elif entries[ref.name].folder != ref.folder:
-            yield f"{where}: {ref.name} lies in {entries[ref.name].folder}, the node reads {ref.folder}"
-
-
-def _sizes(request: Request, prompt: Prompt) -> Iterator[str]:
-    media = {str(request.values[name]): facts for name, facts in request.media.items()}
-    result = shapes.result(prompt, shapes.interpret(prompt, lambda name: media[name], schema.load()))
-    values = request.values
-    if {"width", "height", "seconds", "fps"} <= set(values):
-        wanted = (values["width"], values["height"], geometry.frames(values["seconds"], values["fps"]), values["fps"])
-        found = (result.width, result.height, result.frames, result.fps)
-        if wanted != found:
-            yield f"asked for width, height, frames, fps {wanted}, the graph gives {found}"
-        if result.sample_rate and abs(result.sound_seconds - result.seconds) > 0.1:
-            yield f"the picture lasts {result.seconds:.3f} s, the sound {result.sound_seconds:.3f} s"
-
-
-def _unreached(prompt: Prompt, nodes: Iterable[str]) -> Iterator[str]:
-    """Samplers whose model does not pass through a spliced node. What else feeds them does not count."""
-    for node_id, node in prompt.items():
-        guider = workflow.as_link(node["inputs"].get("guider"))
-        model = workflow.as_link((prompt[guider[0]] if guider else node)["inputs"].get("model"))
-        if model and ("sigmas" in node["inputs"] or "sampler_name" in node["inputs"]):
-            chain = workflow.ancestors(prompt, model[0])
-            yield from (f"{workflow.title(prompt, node_id)}: {name} does not reach it" for name in nodes if name not in chain)
+        return dataclasses.replace(row, faults=tuple(str(error).splitlines()))
+    found = tuple(nodecheck.of_job(job, operations, prompt, reach))
+    return dataclasses.replace(row, nodes=len(prompt), operations=len(operations), faults=found)
 
 
 def _unread(config: Config) -> Iterator[str]:
@@ -199,14 +174,14 @@ def _affecting(config: Config) -> set[str]:
 def _effective(config: Config) -> set[str]:
     """Fields of which another value gives another prompt, in this preset."""
     optional = {f.name: f"aio/{f.name}" for f in config.fields.values() if f.type in MEDIA_TYPES and f.optional}
-    request, found = sample(config, optional), set()
-    _, before = draw(request)
+    job, found = sample(config, optional), set()
+    _, before = draw(job)
     for name, field in config.fields.items():
         try:
-            other = sample(config, {**optional, name: _other(field, request.values[name])})
+            other = sample(config, {**optional, name: _other(field, job.values[name])})
         except InvalidParams:
             continue
-        if fields.holds(field.when, {**config.values, **request.values}) and draw(other)[1] != before:
+        if fields.holds(field.when, {**config.values, **job.values}) and draw(other)[1] != before:
             found.add(name)
     return found
 
@@ -245,10 +220,12 @@ def table(rows: Iterable[Row], show: Callable[[str], None]) -> int:
     """Show the rows as a table and their faults below it. Returns the exit code: 1 with any fault."""
     show(f"{'mode':10} {'preset':9} {'model':6} {'variant':44} {'nodes':>5} {'ops':>4}  result")
     bad: list[Row] = []
+    notes: dict[str, None] = {}
     count = 0
     for row in rows:
         count += 1
-        verdict = "ok" if not row.faults else f"{len(row.faults)} faults" if len(row.faults) > 1 else "1 fault"
+        notes |= {row.note: None} if row.note else {}
+        verdict = "not offered" if row.note else "ok" if not row.faults else f"{len(row.faults)} faults" if len(row.faults) > 1 else "1 fault"
         sizes = f"{row.nodes or '':>5} {row.operations or '':>4}"
         show(f"{row.mode:10} {row.preset:9} {row.model:6} {row.variant:44} {sizes}  {verdict}")
         bad += [row] if row.faults else []
@@ -256,5 +233,7 @@ def table(rows: Iterable[Row], show: Callable[[str], None]) -> int:
         show(f"\n{' '.join(filter(None, (row.mode, row.preset, row.model, row.variant)))}")
         for fault in row.faults:
             show(f"  {fault}")
+    for note in notes:
+        show(f"\nnot offered: {note}")
     show(f"\n{count} rows, {len(bad)} with faults" if bad else f"\n{count} rows, no fault")
     return 1 if bad else 0

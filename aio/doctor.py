@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aio import comfyui_dir, geometry, patch, provenance, registry, request, schema, shapes, tinyweights, workflow
+from aio import check, comfyui_dir, geometry, patch, provenance, registry, request, schema, shapes, tinyweights, workflow
 from aio import config as configuration
 from aio.config import Config
 from aio.errors import AioError
@@ -64,7 +64,7 @@ class Row:
 
 
 def cases(modes: Sequence[str] = (), config_dirs: Sequence[Path] = ()) -> Iterator[Case]:
-    """Every mode x preset; every control and optional input of a mode; every LoRA, with the first mode that takes LoRAs."""
+    """Every mode x preset; every control, optional input and model through a node pack; LoRAs and memory policies with one mode."""
     presets, loras = (configuration.choices(group, config_dirs) for group in ("preset", "lora"))
     for mode in modes or configuration.choices("mode", config_dirs):
         for preset in presets:
@@ -76,13 +76,18 @@ def cases(modes: Sequence[str] = (), config_dirs: Sequence[Path] = ()) -> Iterat
             if field.type == "COMBO" and not field.advanced and any(field.name in (item.when or {}) for item in base.patches):
                 others = [option for option in field.options if option != field.default]   # the default was run above
                 yield from (Case(base, f"{field.name} {option}", {field.name: option}) for option in others)
+        for model in configuration.choices("model", config_dirs):
+            config = check.offered(mode, presets, config_dirs, [f"model={model}"])
+            if config.data.get("packs"):   # the others load the same tiny weights under other names
+                yield Case(config, f"model {model}")
         if "model" in base.ports:
             yield from (Case(configuration.compose([f"mode={mode}", f"lora=[{name}]"], config_dirs), f"lora {name}") for name in loras)
             loras = ()
             for name in configuration.choices("memory", config_dirs):
                 config = configuration.compose([f"mode={mode}", f"memory={name}"], config_dirs)
-                if config.data.get("packs"):   # the others change no graph
-                    yield Case(config, f"memory {name}", {}, same=True)
+                own = {field.name: field.min for field in config.fields.values() if field.name not in base.fields}
+                if config.patches != base.patches:   # the others change no graph
+                    yield Case(config, f"memory {name}", own, same=True)   # the least: many chunks or tiles of a small clip
 
 
 def prepared(case: Case, input_dir: Path) -> tuple[Request, tuple[Any, ...], Prompt]:
@@ -112,15 +117,12 @@ def examine(case: Case, engine: Any, missing: Iterable[str] = ()) -> Row:
     """
     began = time.monotonic()
     try:
+        note = lacking(case, engine, missing)
+        if note:
+            return Row(case, note=note)
         checked, operations, prompt = prepared(case, engine.input_dir)
-        absent = [ref.name for ref in registry.models_of(prompt) if ref.name in set(missing)]
-        gone = _packs_missing(case.config, engine)
-        if gone:
-            return Row(case, note=f"schema only: the pack {gone} is not there; run `python -m aio setup memory={case.config.data['memory']['name']}`")
-        if absent:
-            return Row(case, note=f"schema only: no tiny stand-in for {', '.join(absent)}")
         recipe = provenance.metadata(checked, operations, prompt, f"{engine.name} {engine.revision}")
-        with tinyweights.narrow_gemma():
+        with tinyweights.narrow():
             made = engine.execute(prompt, checked, ignore, metadata=recipe)
     except AioError as error:
         return Row(case, seconds=time.monotonic() - began, faults=(str(error),))
@@ -129,11 +131,21 @@ def examine(case: Case, engine: Any, missing: Iterable[str] = ()) -> Row:
     return Row(case, str(seen), seen.digest, time.monotonic() - began, tuple(_faults(seen, checked, prompt)))
 
 
-def _packs_missing(config: Config, engine: Any) -> str:
-    """The packs that the config names and ComfyUI's folder lacks, or has at another revision."""
-    pins = comfyui_dir.parse(config.data["comfyui"])
-    wanted = [pins.pack(name) for name in config.data.get("packs") or ()]
-    return ", ".join(pin.name for pin in wanted if comfyui_dir.head(engine.folders.comfyui / "custom_nodes" / pin.name) != pin.revision)
+def lacking(case: Case, engine: Any, missing: Iterable[str]) -> str:
+    """Why a case cannot be run here, and what to do about it; empty where it can.
+
+    Raises:
+        AioError: the case's graph cannot be made.
+    """
+    pins, packs = comfyui_dir.parse(case.config.data["comfyui"]), case.config.data.get("packs") or ()
+    nodes = engine.folders.comfyui / "custom_nodes"
+    gone = [name for name in packs if comfyui_dir.head(nodes / name) != pins.pack(name).revision]
+    # No media are staged for this: their names make no difference.
+    _, prompt = check.draw(check.sample(case.config, {name: value for name, value in case.params.items() if name in case.config.fields}))
+    absent = [ref.name for ref in registry.models_of(prompt) if ref.name in set(missing)]
+    what = f"the pack {', '.join(gone)} is not there at its pin" if gone else f"no tiny stand-in for {', '.join(absent)}" if absent else ""
+    remedy = f"; run `python -m aio setup {case.variant.replace(' ', '=')}`" if packs else ""
+    return f"schema only: {what}{remedy}" if what else ""
 
 
 @dataclass(frozen=True, slots=True)

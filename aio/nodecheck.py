@@ -1,14 +1,20 @@
-"""Compare a prompt with the committed schema of ComfyUI's node classes: names, types, ranges, choices."""
+"""Faults of a patched prompt that can be seen without an engine.
+
+`faults` compares it with the committed schema of ComfyUI's node classes: names, types, ranges, choices. `of_job` adds what
+the job's configuration promises: no dead node, files of the registry, packs, the size that was asked for.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from aio import workflow
+from aio import geometry, registry, shapes, workflow
+from aio import schema as node_schema
+from aio.config import Config
 from aio.errors import nearest
 from aio.schema import Input, NodeClass
-from aio.values import Prompt
+from aio.values import Operation, Prompt, Request
 
 _NUMBERS = {"INT": int, "FLOAT": (int, float)}
 
@@ -78,3 +84,68 @@ def _link(prompt: Prompt, wanted: Input, link: tuple[str, int], schema: Mapping[
     given = known.outputs[slot]
     if "*" not in (given, wanted.type) and not set(given.split(",")) & set(wanted.type.split(",")):
         yield f"needs {wanted.type}, {workflow.title(prompt, source)} gives {given}"
+
+
+def of_job(request: Request, operations: Sequence[Operation], prompt: Prompt, reach: Iterable[str] = ()) -> list[str]:
+    """Sentences about everything that is wrong with the prompt of a job.
+
+    Args:
+        operations: that made it. reach: spliced nodes through which the model must flow to every sampler.
+    """
+    config = request.config
+    found = [*workflow.faults(prompt, config.node(config.output).id), *faults(prompt, node_schema.load())]
+    found += [*_misuse(operations, config), *_packs(prompt, config)]
+    return found or [*_files(prompt, config), *_sizes(request, prompt), *_unreached(prompt, reach)]
+
+
+def _misuse(operations: Sequence[Operation], config: Config) -> Iterator[str]:
+    """`add` onto an input that the workflow has: a misspelt `replace` would pass unseen."""
+    original = workflow.load(config.workflow)
+    for operation in operations:
+        parts = operation.path.split("/")[1:]
+        if operation.op == "add" and len(parts) > 2 and parts[2] in original.get(parts[0], {}).get("inputs", {}):
+            yield f"{operation.source}[{operation.index}]: add {operation.path}: the input is there already; use replace"
+
+
+def _packs(prompt: Prompt, config: Config) -> Iterator[str]:
+    """Classes of a node pack that the config does not name, so that it would not be loaded."""
+    named, known = config.data.get("packs") or (), node_schema.load()
+    for node_id, node in prompt.items():
+        pack = known[node["class_type"]].pack if node["class_type"] in known else ""
+        if pack and pack not in named:
+            yield f"{workflow.title(prompt, node_id)}: belongs to the pack {pack}; name it under `packs`"
+
+
+def _files(prompt: Prompt, config: Config) -> Iterator[str]:
+    entries = registry.parse(config.data["registry"])
+    for ref in registry.models_of(prompt, node_schema.load()):
+        where = f"/{ref.node}/inputs/{ref.input}"
+        if ref.guessed:
+            continue   # a pack's node: only its file's ending speaks for it
+        if ref.name not in entries:
+            yield f"{where}: {ref.name} is not in conf/registry.{nearest(ref.name, entries)}"
+        elif entries[ref.name].folder != ref.folder:
+            yield f"{where}: {ref.name} lies in {entries[ref.name].folder}, the node reads {ref.folder}"
+
+
+def _sizes(request: Request, prompt: Prompt) -> Iterator[str]:
+    media = {str(request.values[name]): facts for name, facts in request.media.items()}
+    result = shapes.result(prompt, shapes.interpret(prompt, lambda name: media[name], node_schema.load()))
+    values = request.values
+    if {"width", "height", "seconds", "fps"} <= set(values):
+        wanted = (values["width"], values["height"], geometry.frames(values["seconds"], values["fps"]), values["fps"])
+        found = (result.width, result.height, result.frames, result.fps)
+        if wanted != found:
+            yield f"asked for width, height, frames, fps {wanted}, the graph gives {found}"
+        if result.sample_rate and abs(result.sound_seconds - result.seconds) > 0.1:
+            yield f"the picture lasts {result.seconds:.3f} s, the sound {result.sound_seconds:.3f} s"
+
+
+def _unreached(prompt: Prompt, nodes: Iterable[str]) -> Iterator[str]:
+    """Samplers whose model does not pass through a spliced node. What else feeds them does not count."""
+    for node_id, node in prompt.items():
+        guider = workflow.as_link(node["inputs"].get("guider"))
+        model = workflow.as_link((prompt[guider[0]] if guider else node)["inputs"].get("model"))
+        if model and ("sigmas" in node["inputs"] or "sampler_name" in node["inputs"]):
+            chain = workflow.ancestors(prompt, model[0])
+            yield from (f"{workflow.title(prompt, node_id)}: {name} does not reach it" for name in nodes if name not in chain)

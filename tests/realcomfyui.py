@@ -63,7 +63,7 @@ class Comfy:
     def execute(self, request: Request, prompt: Prompt, on_event: Any = None, **options: Any) -> Artifacts:
         """Execute a prompt; `events` holds what it told, unless `on_event` is given."""
         self.events.clear()
-        with tinyweights.narrow_gemma():
+        with tinyweights.narrow():
             return self.engine.execute(prompt, request, on_event or self.events.append, **options)
 
     def run(self, *overrides: str, params: Mapping[str, Any] = {}) -> Artifacts:

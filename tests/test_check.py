@@ -72,20 +72,20 @@ def broken(**changes):
 def test_an_add_onto_an_existing_input_is_refused():
     base = config.compose(["mode=t2v"])
     patch = config.Patch("x", ({"op": "add", "path": "${pointer:prompt,text}", "value": "y"},), source="mode/x.yaml")
-    row = check._row(broken(patches=(*base.patches, patch)), "balanced", "fp8", "", {})
+    row = check._row(broken(patches=(*base.patches, patch)))
     assert "mode/x.yaml: x[0]: add /4/inputs/text: the input is there already; use replace" in row.faults
 
 
 def test_a_file_that_the_registry_lacks_is_named_with_the_nearest():
     config_ = broken(tables={"checkpoint": {"dev": "ltx-2.3-22b-dev-fp9.safetensors"}})
-    row = check._row(config_, "balanced", "fp8", "", {})
+    row = check._row(config_)
     assert any("/1/inputs/ckpt_name" in fault and "Did you mean 'ltx-2.3-22b-dev-fp8.safetensors'?" in fault for fault in row.faults)
 
 
 def test_a_size_that_the_graph_does_not_give_is_named():
     base = config.compose(["mode=t2v"])
     less = tuple(patch for patch in base.patches if patch.name != "two_stage")
-    row = check._row(broken(patches=less), "balanced", "fp8", "", {"width": 512})
+    row = check._row(broken(patches=less), "", {"width": 512})
     assert any("asked for width, height, frames, fps (512," in fault for fault in row.faults)
 
 
@@ -97,7 +97,7 @@ def test_a_preset_that_leaves_its_official_constant_is_named():
 
 def test_a_class_of_a_pack_that_the_config_does_not_name_is_named():
     base = config.compose(["mode=t2v", "memory=chunked"])
-    row = check._row(dataclasses.replace(base, data={**base.data, "packs": []}), "balanced", "fp8", "", {})
+    row = check._row(dataclasses.replace(base, data={**base.data, "packs": []}))
     assert any("belongs to the pack ComfyUI-KJNodes; name it under `packs`" in fault for fault in row.faults)
 
 
@@ -110,5 +110,5 @@ def test_a_field_that_nothing_reads_is_named():
 def test_a_lora_that_misses_a_sampler_is_named():
     config_ = config.compose(["mode=t2v", "lora=[detailer]"])
     ports = {**config_.ports, "model": config_.ports["stage_1_model"]}
-    row = check._row(dataclasses.replace(config_, ports=ports), "balanced", "fp8", "", {}, reach=["detailer"])
+    row = check._row(dataclasses.replace(config_, ports=ports), reach=["detailer"])
     assert row.faults == ("37 Sample, stage 2 (SamplerCustomAdvanced): detailer does not reach it",)

@@ -364,7 +364,7 @@ def test_the_doctor_covers_every_mode_preset_lora_and_control():
         (mode, preset) for mode in modes for preset in configuration.choices("preset")}
     variants = {case.variant for case in cases}
     assert {f"lora {name}" for name in configuration.choices("lora")} <= variants
-    assert {"control depth", "control pose", "control none", "with image"} <= variants
+    assert {"control depth", "control pose", "control none", "with image", "model gguf", "memory tiled", "memory chunked"} <= variants
 
 
 @pytest.mark.slow
@@ -389,3 +389,25 @@ def test_chunked_memory_runs_through_the_pinned_node_pack(comfy):  # noqa: F811
     if with_pack.note:
         pytest.skip(f"the node pack is not installed: {with_pack.note}")
     assert with_pack.faults == () and "chunk_feed_forward" in comfy.engine.executed
+
+
+@pytest.mark.parametrize("control", ["depth", "pose"])
+def test_a_control_with_a_network_of_its_own_runs_for_real(comfy, control):  # noqa: F811
+    row = doctor.examine(doctor.Case(configuration.compose(["mode=style", "preset=fast"]), params={"control": control}), comfy.engine)
+    assert (row.note, row.faults) == ("", ())
+    assert {control, f"{control}_model", f"{control}_image"} <= set(comfy.engine.executed)
+
+
+def test_decoding_in_tiles_gives_a_clip_of_the_same_size_by_other_ways(comfy):  # noqa: F811
+    tiles = {"tile_size": 64, "tile_frames": 8}
+    rows = [doctor.examine(doctor.Case(configuration.compose([*T2V, f"memory={name}"]), params=params), comfy.engine)
+            for name, params in (("keep_warm", {}), ("tiled", tiles))]
+    assert [row.faults for row in rows] == [(), ()]
+    assert rows[0].digest != rows[1].digest   # tiles meet in seams
+
+
+def test_low_memory_decodes_in_tiles_and_the_default_keeps_comfyuis_own_second_chance():
+    kinds = {name: doctor.check.draw(doctor.check.sample(configuration.compose([*T2V, f"memory={name}"])))[1]["40"]["class_type"]
+             for name in configuration.choices("memory")}
+    assert {name for name, kind in kinds.items() if kind == "VAEDecodeTiled"} == {"low", "tiled"}
+    assert set(kinds.values()) == {"VAEDecode", "VAEDecodeTiled"}   # VAEDecode tries again in tiles when memory runs out

@@ -35,7 +35,7 @@ class Memory:
         after_job: keep (models and node results stay), unload (models leave the GPU), free (results go too).
         vram: auto, high, low, none or gpu: ComfyUI's modes of the same names.
         reserve_gb: GB of VRAM left to other programs, None for ComfyUI's own choice.
-        dynamic_vram: NVIDIA: ComfyUI streams weights as its main.py does by default; else it loads them by estimates.
+        dynamic_vram: NVIDIA: ComfyUI streams weights as its main.py does by default; else it loads them whole, by estimates.
         cache: pressure (ComfyUI's default: results go when RAM runs short), classic, or none.
         cache_gb: free GB of RAM that the pressure cache keeps while a job runs, and below which results that the job does
             not need go; null for main.py's numbers.
@@ -45,7 +45,7 @@ class Memory:
     after_job: str = "keep"
     vram: str = "auto"
     reserve_gb: float | None = None
-    dynamic_vram: bool = False
+    dynamic_vram: bool = True
     cache: str = "pressure"
     cache_gb: tuple[float | None, float | None] = (None, None)
 

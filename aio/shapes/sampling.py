@@ -207,6 +207,7 @@ RULES: dict[str, Rule] = {
     "LTXVConditioning": _conditionings,
     "CheckpointLoaderSimple": lambda node: (Model(), Opaque("CLIP"), Opaque("VAE")),
     "UNETLoader": lambda node: (Model(),),
+    "UnetLoaderGGUF": lambda node: (Model(),),   # of the node pack ComfyUI-GGUF
     "LoraLoaderModelOnly": _lora,
     "GetICLoRAParameters": lambda node: (IcParameters(node.want("iclora_model", Model, Model()).downscale),),
     "LTXVSpatioTemporalGuidance": _extra_pass("scale", neutral=0.0),

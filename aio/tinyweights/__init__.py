@@ -14,12 +14,13 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from aio.tinyweights.configs import GEMMA
+from aio.tinyweights import quantized
+from aio.tinyweights.configs import GEMMA, POSE_SIZE
 from aio.tinyweights.networks import Networks
 
 
 def write(models_dir: Path, names: Mapping[str, str], seed: int = 0) -> tuple[str, ...]:
-    """Write a stand-in for each file that one can be made for: about 15 MB, seconds, the same bytes for the same seed.
+    """Write a stand-in for each file that one can be made for: about 140 MB, seconds, the same bytes for the same seed.
 
     Args:
         models_dir: ComfyUI's models folder. names: file name -> folder in it. Files that are there already are kept.
@@ -29,7 +30,7 @@ def write(models_dir: Path, names: Mapping[str, str], seed: int = 0) -> tuple[st
     """
     from safetensors.torch import save_file
 
-    made: dict[str, Path] = {}
+    made: dict[tuple[str, str], Path] = {}
     missing = []
     for name, folder in names.items():
         kind = _kind(name, folder)
@@ -40,23 +41,28 @@ def write(models_dir: Path, names: Mapping[str, str], seed: int = 0) -> tuple[st
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists():
             continue
-        if kind in made:
-            os.link(made[kind], path)   # the same bytes under another name
+        if (kind, path.suffix) in made:
+            os.link(made[kind, path.suffix], path)   # the same bytes under another name
             continue
         # Every LoRA is another one, so that the picture tells which of them was loaded.
         own = kind in ("lora", "ic_lora")
         tensors, metadata = Networks(zlib.crc32(name.encode()) if own else seed).make(kind)
-        save_file(tensors, path, metadata=metadata)
+        save = quantized.save if path.suffix == ".gguf" else save_file
+        save(tensors, path, metadata=metadata)
         if not own:
-            made[kind] = path
+            made[kind, path.suffix] = path
     return tuple(missing)
 
 
 def _kind(name: str, folder: str) -> str | None:
     """Which network a file of the registry holds, None where there is no tiny one."""
     lower = name.lower()
-    if not lower.endswith(".safetensors") or "sdpose" in lower:   # SDPose's UNet is recognised by its full width
+    if lower.endswith(".gguf"):
+        return "transformer" if folder == "diffusion_models" and quantized.writable() else None
+    if not lower.endswith(".safetensors"):
         return None
+    if lower.startswith("sdpose"):
+        return "sdpose"
     words = {"video_vae": "video_vae", "audio_vae": "audio_vae", "connectors": "projection", "text_projection": "projection"}
     for word, kind in words.items():
         if word in lower:
@@ -70,13 +76,16 @@ def _kind(name: str, folder: str) -> str | None:
 
 
 @contextlib.contextmanager
-def narrow_gemma() -> Iterator[None]:
-    """While it lasts, ComfyUI builds Gemma 3 in the size of the file. Its loader knows the full size only.
+def narrow() -> Iterator[None]:
+    """While it lasts, ComfyUI builds what its loaders know in the full size only as small as tiny weights need it.
 
-    ComfyUI has an option for it, `_model_config` (comfy/sd1_clip.py), which no loader node sets: it is set in the function
-    that the loader nodes call. Only for tiny weights: a real run never comes here.
+    Gemma 3 in the size of the file: ComfyUI has an option for it, `_model_config` (comfy/sd1_clip.py), which no loader node
+    sets. MoGe looks at a picture in 64 tokens instead of 3,600, SDPose at 48x64 pixels instead of 768x1024. Set where the
+    loader nodes call. Only for tiny weights: a real run never comes here.
     """
+    import comfy.ldm.modules.diffusionmodules.openaimodel as unet
     import comfy.sd
+    from comfy.ldm.moge.model import MoGeModelV2
 
     original: Callable[..., Any] = comfy.sd.load_text_encoder_state_dicts
 
@@ -86,8 +95,19 @@ def narrow_gemma() -> Iterator[None]:
             model_options = {**model_options, "_model_config": GEMMA}
         return original(state_dicts, *args, model_options=model_options, **kwargs)
 
-    comfy.sd.load_text_encoder_state_dicts = narrowed
+    with (
+        _set(comfy.sd, "load_text_encoder_state_dicts", narrowed),
+        _set(MoGeModelV2, "num_tokens_range", (64, 64)),
+        _set(unet, "HeatmapHead", functools.partial(unet.HeatmapHead, input_size=POSE_SIZE)),
+    ):
+        yield
+
+
+@contextlib.contextmanager
+def _set(owner: Any, name: str, value: Any) -> Iterator[None]:
+    before = getattr(owner, name)
+    setattr(owner, name, value)
     try:
         yield
     finally:
-        comfy.sd.load_text_encoder_state_dicts = original
+        setattr(owner, name, before)

@@ -1,7 +1,8 @@
 """Narrow configurations of LTX-2.3's networks, as its checkpoints' metadata hold the wide ones.
 
 What cannot be narrowed (ComfyUI v0.33.0): 128 channels of the video latent, 8 x 16 of the audio latent, 128 registers of the
-connectors, 64 mel bins in stereo, 256 wide attention heads of Gemma 3, multiples of 32 in the upscaler, 64 wide heads of DINOv2.
+connectors, 64 mel bins in stereo, 256 wide attention heads of Gemma 3, multiples of 32 in the upscaler, 64 wide heads of DINOv2,
+320 and 640 channels of SDPose's UNet.
 """
 
 from __future__ import annotations
@@ -56,5 +57,12 @@ GEMMA = {"vocab_size": 512, "hidden_size": 64, "intermediate_size": 64, "num_hid
          "num_key_value_heads": 1}
 
 DINO = {"hidden_size": 64, "num_attention_heads": 1, "num_hidden_layers": 4, "layer_norm_eps": 1e-6, "use_swiglu_ffn": False}
+
+POSE = {   # a Stable Diffusion 2 UNet with two levels instead of four: 120 MB, the largest of all files
+    "image_size": 32, "in_channels": 4, "model_channels": 320, "out_channels": 4, "num_res_blocks": [1, 1], "channel_mult": [1, 2],
+    "transformer_depth": [1, 0], "transformer_depth_output": [0, 0, 0, 0], "transformer_depth_middle": -2, "context_dim": 1024,
+    "use_spatial_transformer": True, "use_linear_in_transformer": True, "num_head_channels": 64, "num_heads": -1, "heatmap_head": True,
+}
+POSE_SIZE = (48, 64)   # pixels of width and height that SDPose looks at
 
 LORA_LAYERS = (".attn1.to_q.weight", ".attn1.to_k.weight", ".attn1.to_v.weight", ".attn1.to_out.0.weight", ".ff.net.2.weight")

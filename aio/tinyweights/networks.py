@@ -8,7 +8,7 @@ import random
 import string
 from typing import Any
 
-from aio.tinyweights.configs import AUDIO_VAE, DINO, GEMMA, LORA_LAYERS, TRANSFORMER, UPSCALER, VIDEO_VAE, VOCODER
+from aio.tinyweights.configs import AUDIO_VAE, DINO, GEMMA, LORA_LAYERS, POSE, TRANSFORMER, UPSCALER, VIDEO_VAE, VOCODER
 
 Weights = tuple[dict[str, Any], dict[str, str] | None]
 """Tensors by name, and the file's metadata."""
@@ -127,6 +127,16 @@ class Networks:
             encoder={"backbone": DINO, "intermediate_layers": [0, 1, 2, 3], "dim_out": width},
             neck={**stack, "dim_in": [width + 2, 2, 2, 2, 2], "dim_out": [width] * 5}, scale_head={"dims": [64, 8, 1]}, **heads)
         return self.fill(model) | {"mask_head.output_blocks.4.bias": self.normal(1, std=0.0) + 2}, None   # nothing is masked
+
+    def _sdpose(self) -> tuple[dict[str, Any], Any]:
+        import comfy.ops
+        from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
+        from comfy.taesd.taesd import TAESD
+
+        tensors = self.fill(UNetModel(operations=comfy.ops.disable_weight_init, **POSE), "model.diffusion_model.")
+        tensors["model.diffusion_model.heatmap_head.final_layer.weight"] *= 4   # sure enough of its keypoints to draw them
+        # The small autoencoder in the place of the full-sized one: ComfyUI takes either.
+        return tensors | self.fill(TAESD(latent_channels=4), "first_stage_model."), None
 
 
 def _narrow_transformer() -> Any:
