@@ -107,7 +107,7 @@ def clip_of(request: Request) -> media.Clip | None:
 
 
 def stage(request: Request, input_dir: Path) -> Request:
-    """Copy the input files into the engine's input folder under names made of their content.
+    """Copy the input files into the engine's input folder under names made of their content; remove old copies.
 
     Returns:
         The request with each input field's value replaced by the name ComfyUI loads it under.
@@ -117,4 +117,5 @@ def stage(request: Request, input_dir: Path) -> Request:
     for name, facts in request.media.items():
         values[name], staged[name] = media.stage_media(facts, name, input_dir, clip=clip)
         hashes[name] = media.sha256(facts.path)
+    media.remove_stale(input_dir, (request.config.data.get("input") or {}).get("keep_days"))
     return dataclasses.replace(request, values=values, media=staged, hashes=hashes)

@@ -6,6 +6,7 @@ import math
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -19,6 +20,9 @@ from aio.values import Media
 
 FOLDER = "aio"
 """Folder of the staged files within the engine's input folder."""
+
+MARK_SECONDS = 600
+"""A copy that is used is marked so, but not more often: each new mark lets it be looked into again."""
 
 SILENCE_RATE, SILENCE_CHANNELS = 48_000, 2
 """Hz and channels of the silence given to a video without sound: those of LTX-2.3's own sound."""
@@ -73,7 +77,12 @@ def stage_media(media: Media, field: str, input_dir: Path, *, clip: Clip | None 
         raise MediaError(f"{media.path} cannot be read any more ({error.strerror or error}); give it again", field) from None
     name = f"{FOLDER}/{digest}{stem}"
     target = input_dir / name
-    if not target.exists():
+    try:
+        if time.time() - target.stat().st_mtime > MARK_SECONDS:
+            os.utime(target)   # it is used: what removes old files looks at this time
+    except PermissionError:
+        pass   # another user's copy is as good
+    except FileNotFoundError:
         try:
             _write(target, write)
         except av.error.InvalidDataError as error:
