@@ -1,7 +1,11 @@
 """The page without a browser: its endpoints, what it refuses, how it words a failure."""
 
+import asyncio
 import contextvars
 import json
+import os
+import subprocess
+import sys
 import threading
 import time
 import urllib.error
@@ -10,12 +14,13 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import uisite
 
 pytest.importorskip("gradio")
 
 from aio.config import choices, compose
 from aio.errors import Cancelled, EngineError, InvalidParams, MediaError, ModelMissing, OutOfMemory, OutputError
-from aio.run import run
+from aio.spaces import refusals
 from aio.ui import catalogue, forms, recipes, uploads, words
 from aio.ui.running import Line, Run
 from aio.values import Event, Job
@@ -23,29 +28,14 @@ from aio.values import Event, Job
 SMALL = {"prompt": "x", "width": 256, "height": 256, "seconds": 0.5}
 
 
-class Switch:
-    """The runner of the page under test: it can be told to fail."""
-
-    def __init__(self):
-        self.failure = None
-
-    def __call__(self, job, engine, on_event):
-        if self.failure is not None:
-            raise self.failure
-        return run(job, engine, on_event)
+ROOT = Path(__file__).resolve().parent.parent
+MODES = [*choices("mode"), "loop"]
 
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
-    from aio.ui.app import launch
-
-    folder = tmp_path_factory.mktemp("page")
-    runner = Switch()
-    offered, _ = catalogue.read(["engine=preview", f"output.dir={folder / 'outputs'}"])
-    app, url, _ = launch(offered, runner=runner, prevent_thread_lock=True, quiet=True)
-    blocks = app.get_blocks()
-    yield SimpleNamespace(url=url.rstrip("/"), blocks=blocks, runner=runner, outputs=folder / "outputs")
-    blocks.close(verbose=False)
+    with uisite.site(tmp_path_factory.mktemp("page")) as served:
+        yield served
 
 
 @pytest.fixture(scope="module")
@@ -68,16 +58,16 @@ def test_an_endpoint_has_the_modes_names_types_and_defaults(page, mode):
     assert set(config.fields) <= set(found) and {"preset", "model", "lora"} <= set(found)
     for name, field in config.fields.items():
         assert found[name]["parameter_has_default"] is not field.required
-    assert found["width"]["parameter_default"] == 1280 and found["width"]["type"]["type"] == "number"
+    assert found["width"]["parameter_default"] == 1280 and found["width"]["type"]["type"] == "integer"
     assert found["preset"]["type"]["enum"] == ["fast", "balanced", "quality"]
-    assert [one for one in page.blocks.get_api_info()["named_endpoints"] if one[1:] not in choices("mode")] == []
+    assert {one[1:] for one in page.blocks.get_api_info()["named_endpoints"]} == set(MODES)
 
 
-@pytest.mark.parametrize("mode", choices("mode"))
-def test_gradio_client_runs_a_mode(client, inputs, mode):
+@pytest.mark.parametrize("mode", MODES)
+def test_gradio_client_runs_a_mode(page, client, inputs, mode):
     from gradio_client import handle_file
 
-    config = compose([f"mode={mode}"])
+    config = compose([f"mode={mode}"], [page.mine])
     files = {name: handle_file(inputs[name]) for name, field in config.fields.items() if name in inputs and field.required}
     video, command, file, status = client.predict(**SMALL, **files, api_name=f"/{mode}")
     path = video["video"] if isinstance(video, dict) else video
@@ -86,12 +76,25 @@ def test_gradio_client_runs_a_mode(client, inputs, mode):
     assert json.loads(Path(file).read_text())["mode"] == mode and "Done" in status
 
 
-def test_mcp_offers_a_tool_a_mode_with_texts_and_bounds(page):
-    tools = {tool["name"].split("_")[-1]: tool for tool in json.load(urllib.request.urlopen(f"{page.url}/gradio_api/mcp/schema"))}
-    assert set(choices("mode")) <= set(tools)
-    properties = tools["style"]["inputSchema"]["properties"]
-    assert "256 to 1920" in properties["width"]["description"] and "canny" in json.dumps(properties["control"])
-    assert "Restyle" in tools["style"]["description"]
+def test_an_mcp_client_lists_a_tool_a_mode_and_runs_one(page):
+    from mcp import ClientSession
+    from mcp.client.streamable_http import streamablehttp_client
+
+    async def talk():
+        async with streamablehttp_client(f"{page.url}/gradio_api/mcp/") as (read, write, _), ClientSession(read, write) as session:
+            await session.initialize()
+            listed = (await session.list_tools()).tools
+            return listed, await session.call_tool("loop", {**SMALL, "crf": 30}), await session.call_tool("t2v", {**SMALL, "width": 300})
+
+    listed, made, refused = asyncio.run(talk())
+    tools = {tool.name: tool for tool in listed}
+    assert set(tools) == set(MODES) and "Restyle a video" in tools["style"].description
+    schema = tools["style"].inputSchema["properties"]
+    assert {"type": "integer", "minimum": 256, "maximum": 1920, "multipleOf": 64, "default": 1280}.items() <= schema["width"].items()
+    assert schema["fps"]["type"] == "number" and schema["control"]["enum"] == ["canny", "depth", "pose", "none"]
+    assert "picture file" in schema["image"]["description"] and "256 to 1920" in schema["width"]["description"]
+    assert not made.isError and "loop-" in made.content[0].text and "crf=30" in made.content[0].text
+    assert refused.isError and "multiple of 64" in refused.content[0].text
 
 
 @pytest.mark.parametrize(("given", "said"), [
@@ -147,32 +150,34 @@ def test_the_page_is_served_to_this_machine_alone_and_keeps_no_history(page):
     (OutOfMemory("Stage 1 ran out of memory", stage="Stage 1", node="24", reason="x"), "Not enough memory"),
     (SimpleNamespace, "Something went wrong"),
     (ModelMissing("x.safetensors: cannot reach the Hub (refused)"), "A download failed"),
-    (ModelMissing("x (repo): gated. Accept the licence, then `hf auth login`"), "Please sign in"),
+    (ModelMissing("x (repo): gated. Accept the licence, then `hf auth login`"), "Access to the model is needed"),
     (OutputError("output.dir: the disk is full at /srv/secret/outputs; free space"), "The disk is full"),
     (EngineError("Stage 1: Sample failed: ValueError: /srv/secret/x is odd"), "The engine failed"),
     (Cancelled("stopped"), "Stopped"),
 ])
 def test_a_failure_is_told_in_plain_words(page, client, failure, title):
-    page.runner.failure = RuntimeError("/srv/secret/x") if failure is SimpleNamespace else failure
+    page.floor.failure = RuntimeError("/srv/secret/x") if failure is SimpleNamespace else failure
     try:
         with pytest.raises(Exception) as caught:
             client.predict(**SMALL, api_name="/t2v")
     finally:
-        page.runner.failure = None
+        page.floor.failure = None
     assert title in str(caught.value) and "/srv/secret" not in str(caught.value) and "Traceback" not in str(caught.value)
 
 
 @pytest.mark.parametrize(("title", "message", "expected"), [
     ("ZeroGPU worker error", "GPU task aborted", "The time limit was reached"),
-    ("ZeroGPU illegal duration", "The requested GPU duration (900s) is larger than the maximum allowed", "The time limit was reached"),
-    ("ZeroGPU quota exceeded", "You have exceeded your free GPU quota (90s requested vs. 60s left)", "The GPU quota is used up"),
-    ("ZeroGPU client error", "Expired ZeroGPU proxy token", "Please sign in"),
-    ("ZeroGPU queue timeout", "No GPU was available after 60s", "No GPU is free"),
+    ("ZeroGPU illegal duration", "The requested GPU duration (900s) is larger than the maximum allowed", "This run is too long for your account"),
+    ("ZeroGPU quota exceeded", "You have exceeded your free ZeroGPU quota (90s requested vs. 60s left)", "Your GPU time of today is used up"),
+    ("ZeroGPU quota exceeded", "You have exceeded your ZeroGPU quota (90s requested vs. 60s left)", "Please sign in"),
+    ("ZeroGPU client error", "Expired ZeroGPU proxy token", "This page is out of date"),
+    ("ZeroGPU queue timeout", "No GPU was available after 60s", "No GPU became free in time"),
+    ("ZeroGPU client error", "No GPU was available", "There is no GPU now"),
 ])
 def test_what_zerogpu_says_has_words_of_its_own(offered, title, message, expected):
     import gradio as gr
 
-    assert words.explain(gr.Error(message, title=title), offered.page["messages"])[0] == expected
+    assert words.explain(refusals.typed(gr.Error(message, title=title)), offered.page["messages"])[0] == expected
 
 
 def test_the_page_works_on_after_failures(client):
@@ -261,6 +266,26 @@ def test_a_stop_hits_this_run_and_not_the_next(tmp_path):
     assert threading.active_count() < 50
 
 
+def test_a_choice_that_cannot_run_is_refused_in_words_at_the_form_and_not_when_the_page_is_built(offered):
+    form = forms.form(offered, "t2v")
+    for preset in ("fast", "balanced", "quality"):
+        given = {"prompt": "x", "preset": preset, "model": "gguf"}
+        problems = form.problems(given)
+        if preset == "fast":
+            assert problems == {} and form.outlook(given)[0].result.frames == 121
+        else:
+            assert "preset=fast" in " ".join(problems.values())
+            with pytest.raises(InvalidParams, match="preset=fast"):
+                form.outlook(given)
+
+
+def test_an_empty_field_that_follows_the_preset_stays_empty_when_a_form_is_filled(offered, tmp_path):
+    form = forms.form(offered, "t2v")
+    filled = recipes.example(form, 0, tmp_path)
+    assert (filled["variant"], filled["cfg"]) == ("", None)   # a choice shows what it follows by its empty option
+    assert "variant" not in form.params(form.config, filled)
+
+
 def test_a_mode_that_does_not_compose_is_left_out_and_named(tmp_path):
     (tmp_path / "mode").mkdir()
     (tmp_path / "mode" / "broken.yaml").write_text("# @package _global_\ndefaults: [base/nowhere]\nmode: {name: broken}\n")
@@ -269,12 +294,47 @@ def test_a_mode_that_does_not_compose_is_left_out_and_named(tmp_path):
     assert len(faults) == 1 and "broken" in faults[0]
 
 
-def test_on_a_shared_page_a_visitor_sees_only_his_own(samples, tmp_path):
-    from aio.ui.gallery import results
+def test_on_a_shared_page_nobody_sees_or_reaches_anothers_result(tmp_path):
+    from gradio_client import Client
 
-    for name in ("mine-0001.mp4", "theirs-0001.mp4"):
-        (tmp_path / name).write_bytes((samples / "bigbuckbunny.mp4").read_bytes())
-    shared = catalogue.read(["engine=preview", "+ui=shared"])[0]
-    assert shared.page["gallery"]["show"] == "session"
-    assert [path.name for path in results(tmp_path, 12, ["mine-0001.mp4"])] == ["mine-0001.mp4"]
-    assert len(results(tmp_path, 12)) == 2
+    with uisite.site(tmp_path, "ui=shared") as shared:
+        mine, stranger = (Client(shared.url, verbose=False, download_files=False) for _ in range(2))
+        video = mine.predict(**SMALL, api_name="/t2v")[0]
+        made = next(shared.outputs.glob("t2v-*.mp4"))
+        assert urllib.request.urlopen(video["url"] if isinstance(video, dict) else f"{shared.url}/gradio_api/file={video}").status == 200
+        for guess in (made, made.with_suffix(".json"), tmp_path / "cache" / made.name):
+            with pytest.raises(urllib.error.HTTPError) as caught:
+                urllib.request.urlopen(f"{shared.url}/gradio_api/file={guess}")
+            assert caught.value.code == 403
+        assert _gallery(shared, mine.session_hash) == [made.name] and _gallery(shared, stranger.session_hash) == []
+
+
+def _gallery(page, session):
+    """Names of the results that a visitor's page shows when it is loaded."""
+    refresh = next(one for one in page.blocks.fns.values() if getattr(one.fn, "__name__", "") == "refresh")
+    return refresh.fn(SimpleNamespace(session_hash=session))[1]
+
+
+def test_app_py_serves_the_page_until_it_is_stopped(tmp_path):
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, str(ROOT / "app.py"), "engine=preview", "--config-dir", str(uisite.seventh(tmp_path / "mine"))]
+    env = {**os.environ, "GRADIO_SERVER_PORT": str(port), "TMPDIR": str(tmp_path)}
+    with (tmp_path / "log").open("w") as log:
+        server = subprocess.Popen(command, cwd=tmp_path, env=env, stdout=log, stderr=log)
+    try:
+        for _ in range(900):
+            assert server.poll() is None, (tmp_path / "log").read_text()
+            try:
+                config = json.load(urllib.request.urlopen(f"http://127.0.0.1:{port}/config", timeout=5))
+                break
+            except OSError:
+                time.sleep(0.1)
+        assert {"t2v", "loop"} <= {one["api_name"] for one in config["dependencies"]}
+    finally:
+        server.terminate()
+        server.wait(60)
+    assert not list((ROOT / "aio").rglob("*.pyi"))

@@ -1,19 +1,22 @@
-"""What happens on the page: every event and what it changes."""
+"""What happens on the page: every event and what it changes.
+
+An event changes as few components as it can: gradio's frontend looks each of them up in the whole page, 2 ms apiece.
+"""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-
-import gradio as gr
 
 from aio.errors import AioError, Cancelled, InvalidParams, MediaError
 from aio.ui import cards, gallery, recipes, uploads, widgets, words
 from aio.ui.catalogue import Catalogue
-from aio.ui.forms import Form
-from aio.ui.handlers import Desk, order
+from aio.ui.forms import CHOICES, Form
+from aio.ui.handlers import Desk
+from aio.ui.toolkit import gr
 
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 """Of events that only the page itself uses."""
@@ -39,19 +42,24 @@ def wire(
         )
         event.then(refresh, None, shown, **AT_ONCE)
         runs.append(event)
-        _live(blocks, form, parts, around)
+        _live(form, parts, around)
         _seed(parts, around)
+        plain = [name for name in parts if name in form.fields and not form.fields[name].advanced and name not in form.lora_of]
         for index, button in enumerate(around["samples"]):
-            button.click(_sampler(form, index, desk), None, list(parts.values()), **AT_ONCE)
+            button.click(_sampler(form, index, desk, plain), None, [parts[name] for name in plain], **AT_ONCE)
     stopped = cards.status("stopped", *words.explain(Cancelled(), desk.page["messages"]))
     result["stop"].click(lambda: stopped, None, result["status"], cancels=runs, **AT_ONCE)
     columns = [column for column, _, _ in built.values()]
     mode.change(lambda chosen: [gr.update(visible=name == chosen) for name in forms], mode, columns, **AT_ONCE)
-    everything = [mode, result["dropped"], *(part for _, parts, _ in built.values() for part in parts.values())]
-    result["drop"].upload(_drop(desk, forms, built, mode, result), result["drop"], everything, **QUIET)
-    result["again"].click(_again(desk, forms, built, mode, result), result["recipe"], everything, **QUIET)
+    fills = {name: gr.State(None) for name in forms}   # mode -> values for its form
+    for name, (_, parts, _) in built.items():
+        fills[name].change(lambda values, names=tuple(parts): [values[one] for one in names], fills[name], list(parts.values()), **AT_ONCE)
+    wanted = [mode, result["dropped"], *fills.values()]
+    result["drop"].upload(_filler(recipes.read, desk, forms, fills, mode, result), result["drop"], wanted, **QUIET)
+    result["again"].click(_filler(recipes.saved, desk, forms, fills, mode, result), result["recipe"], wanted, **QUIET)
     shelf["grid"].select(_pick(output_dir, desk), shelf["names"], outputs, **QUIET)
     blocks.load(refresh, None, shown, **AT_ONCE)
+    blocks.load(lambda: [_outlook(form, {}) for form in forms.values()], None, [around["outlook"] for _, _, around in built.values()], **AT_ONCE)
 
 
 def _roll(form: Form, around: Mapping[str, Any], parts: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -74,83 +82,77 @@ def _seed(parts: Mapping[str, Any], around: Mapping[str, Any]) -> None:
             lambda used, now: (now if used is None else used, False), [around["used"], seed], [seed, around["fresh"]], **AT_ONCE)
 
 
-def _live(blocks: gr.Blocks, form: Form, parts: Mapping[str, Any], around: Mapping[str, Any]) -> None:
+def _outlook(form: Form, given: Mapping[str, Any]) -> str:
+    try:
+        return cards.consequences(*form.outlook(given))
+    except InvalidParams as error:
+        return cards.unsettled(form.sentences(error, given))
+    except AioError as error:
+        return cards.unsettled(uploads.without_folders(str(error), given.values()))
+
+
+def _live(form: Form, parts: Mapping[str, Any], around: Mapping[str, Any]) -> None:
     """The consequences of what is typed, the fields that matter now, and what an empty field means now."""
     conditional = [name for name in parts if name in form.lora_of or (name in form.fields and form.fields[name].when)]
     touched = list(dict.fromkeys([*conditional, *form.following]))
+    deciding = {*CHOICES, *(name for field in form.fields.values() for name in field.when or ())}
 
-    def consequences(*values: Any) -> list[Any]:
+    def consequences(*values: Any) -> str:
+        return _outlook(form, dict(zip(parts, values, strict=True)))
+
+    def matter(*values: Any) -> list[Any]:
         given = dict(zip(parts, values, strict=True))
         try:
             config = form.compose(given)
-        except AioError as error:
-            return [cards.unsettled(str(error)), *(gr.skip() for _ in touched)]
+        except AioError:
+            return [gr.skip() for _ in touched]   # the consequences say why
         effective, updates = form.effective(config, given), []
         for name in touched:
             look: dict[str, Any] = {"visible": effective[name]} if name in effective else {}
             if name in form.following:
-                means = widgets.follows(form.fields[name], config.values.get(name, form.fields[name].default))
-                look |= widgets.following(parts[name], means)
+                look |= widgets.following(parts[name], widgets.follows(form.fields[name], config.values.get(name, form.fields[name].default)))
             updates.append(gr.update(**look))
-        try:
-            text = cards.consequences(*form.outlook(given))
-        except InvalidParams as error:
-            text = cards.unsettled(form.sentences(error, given))
-        except AioError as error:
-            text = cards.unsettled(uploads.without_folders(str(error), values))
-        return [text, *updates]
+        return updates
 
     # Not a seed: it has no consequences, and every event clears the faults that the last run left beside its inputs.
-    triggers = []
+    triggers = {}
     for name, part in parts.items():
         field = form.fields.get(name)
         if field is None or (field.type != "STRING" and not field.control_after_generate):
-            triggers.append(part.change)
+            triggers[name] = part.change
         elif name in form.following and field.type == "STRING":
-            triggers.append(part.blur)
-    gr.on([*triggers, blocks.load], consequences, list(parts.values()), [around["outlook"], *(parts[name] for name in touched)],
-          trigger_mode="always_last", **AT_ONCE)
+            triggers[name] = part.blur
+    how = {"trigger_mode": "always_last", **AT_ONCE}
+    gr.on(list(triggers.values()), consequences, list(parts.values()), around["outlook"], **how)
+    gr.on([trigger for name, trigger in triggers.items() if name in deciding], matter, list(parts.values()), [parts[name] for name in touched], **how)
 
 
-def _sampler(form: Form, index: int, desk: Desk) -> Callable[[], list[Any]]:
-    def fill() -> list[Any]:
+def _sampler(form: Form, index: int, desk: Desk, names: Sequence[str]) -> Callable[[], Any]:
+    def fill() -> Any:
         values = recipes.example(form, index, desk.scratch / "samples")
-        return [gr.skip() if name in ("preset", "model", "lora") else values[name] for name in order(form)]
+        found = [values[name] for name in names]
+        return found if len(found) > 1 else found[0]
 
     return fill
 
 
-def _filled(
-    recipe: Mapping[str, Any], desk: Desk, forms: Mapping[str, Form], built: Mapping[str, Any], mode: Any, result: Mapping[str, Any]
-) -> dict[Any, Any]:
-    form = forms.get(recipe["mode"])
-    if form is None:
-        return {result["dropped"]: cards.unsettled(f"This page has no mode {recipe['mode'][:40]}.")}
-    values, absent = recipes.refill(form, recipe, desk.scratch / "samples")
-    said = f"The form of {form.config.title} is filled." + (f" Add again: {', '.join(absent)}." if absent else "")
-    parts = built[form.mode][1]
-    found = {parts[name]: value for name, value in values.items() if name in parts}
-    return {mode: form.mode, result["dropped"]: f'<p class="aio-said" role="status">{widgets.escape(said)}</p>', **found}
-
-
-def _drop(desk: Desk, forms: Mapping[str, Form], built: Mapping[str, Any], mode: Any, result: Mapping[str, Any]) -> Callable[[Any], dict[Any, Any]]:
-    def drop(file: str | None) -> dict[Any, Any]:
+def _filler(
+    read: Callable[[Path], dict[str, Any]], desk: Desk, forms: Mapping[str, Form], fills: Mapping[str, Any], mode: Any, result: Mapping[str, Any]
+) -> Callable[[Any], dict[Any, Any]]:
+    def fill(file: str | None) -> dict[Any, Any]:
         try:
-            return _filled(recipes.read(Path(file or "")), desk, forms, built, mode, result)
+            recipe = read(Path(file or ""))
         except MediaError as error:
             return {result["dropped"]: cards.unsettled(uploads.without_folders(str(error)))}
+        form = forms.get(recipe["mode"])
+        if form is None:
+            return {result["dropped"]: cards.unsettled(f"This page has no mode {recipe['mode'][:40]}.")}
+        values, absent = recipes.refill(form, recipe, desk.scratch / "samples")
+        said = f"The form of {form.config.title} is filled." + (f" Add again: {', '.join(absent)}." if absent else "")
+        shown = f'<p class="aio-said" role="status">{widgets.escape(said)}</p>'
+        return {mode: form.mode, result["dropped"]: shown, fills[form.mode]: {**values, "": time.monotonic_ns()}}   # the same again counts too
 
-    return drop
-
-
-def _again(desk: Desk, forms: Mapping[str, Form], built: Mapping[str, Any], mode: Any, result: Mapping[str, Any]) -> Callable[[Any], dict[Any, Any]]:
-    def again(file: str | None) -> dict[Any, Any]:
-        try:
-            return _filled(recipes.saved(Path(file or "")), desk, forms, built, mode, result)
-        except MediaError as error:
-            return {result["dropped"]: cards.unsettled(str(error))}
-
-    return again
+    return fill
 
 
 def _refresh(desk: Desk, offered: Catalogue, output_dir: Path) -> Callable[..., Any]:

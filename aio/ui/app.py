@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import gradio as gr
-
 from aio.errors import AioError
 from aio.run import run
+from aio.spaces import prune
 from aio.ui import actions, cards, widgets
 from aio.ui.catalogue import Catalogue
 from aio.ui.forms import Form, form
 from aio.ui.handlers import Desk, endpoint, order, validator
 from aio.ui.running import Runner
 from aio.ui.theme import CSS, theme
+from aio.ui.toolkit import gr
 
 REPAIRS = """() => {
   const repair = () => {
@@ -35,13 +36,18 @@ Parts = dict[str, Any]
 """Name of a field or choice -> its component."""
 
 
+def scratch() -> Path:
+    """Folder of the page's own temporary files."""
+    return Path(tempfile.gettempdir()) / f"aio-page-{os.getuid() if hasattr(os, 'getuid') else 'user'}"
+
+
 def build(offered: Catalogue, runner: Runner = run) -> gr.Blocks:
     """The page of a catalogue; `runner` is aio.run.run, or something around it."""
     page, first = offered.page, next(iter(offered.modes.values()))
-    scratch = Path(tempfile.gettempdir()) / f"aio-page-{os.getuid() if hasattr(os, 'getuid') else 'user'}"
-    desk = Desk(page, scratch, runner)
+    desk = Desk(page, scratch(), runner)
     forms = {name: form(offered, name) for name in offered.modes}
-    with gr.Blocks(title=f"{page['title']}: {page['tagline']}", analytics_enabled=False, fill_width=True) as blocks:
+    with gr.Blocks(title=f"{page['title']}: {page['tagline']}", analytics_enabled=False, fill_width=True, delete_cache=(600, page["keep"])) as blocks:
+        blocks.queue(max_size=4 * page["queue"]["waiting"], default_concurrency_limit=4)   # here, as it describes all there is
         gr.HTML(f'<header class="aio-head"><h1>{page["title"]}</h1><p>{page["tagline"]}</p></header>')
         mode = gr.Radio(
             [(config.title, name) for name, config in offered.modes.items()], value=first.mode, label="Mode", elem_id="modes", container=False)
@@ -54,8 +60,9 @@ def build(offered: Catalogue, runner: Runner = run) -> gr.Blocks:
             with gr.Column(scale=5, min_width=320, elem_id="result"):
                 result = _result()
                 gallery = _gallery()
-    with blocks:
         actions.wire(blocks, desk, forms, built, mode, result, gallery, offered, first.output_dir, endpoint, validator)
+        for kind in {type(block) for block in blocks.blocks.values()}:   # gradio asks anew for each component and visitor: 30 ms
+            kind.__init__.__signature__ = inspect.signature(kind.__init__)
     return blocks
 
 
@@ -161,11 +168,14 @@ def launch(offered: Catalogue, runner: Runner = run, share: bool = False, **opti
     """
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     blocks = build(offered, runner)
-    output_dir = next(iter(offered.modes.values())).output_dir.resolve()
+    first = next(iter(offered.modes.values()))
+    output_dir = first.output_dir.resolve()
     output_dir.mkdir(parents=True, exist_ok=True)
-    blocks.queue(max_size=4 * offered.page["queue"]["waiting"], default_concurrency_limit=4)
+    if rules := prune.rules(first):
+        prune.keep_pruning(rules, scratch())
     settings: Mapping[str, Any] = {
-        "server_name": os.environ.get("GRADIO_SERVER_NAME") or "127.0.0.1", "share": share, "allowed_paths": [str(output_dir)],
+        "server_name": os.environ.get("GRADIO_SERVER_NAME") or "127.0.0.1", "share": share,
+        "allowed_paths": [str(output_dir)] if offered.page["gallery"]["show"] == "folder" else [],
         "ssr_mode": False, "run_history": False, "mcp_server": _has_mcp(), "show_error": False, "enable_monitoring": False,
         "max_file_size": f"{offered.page['upload']['mb']}mb", "theme": theme(), "css_paths": [CSS], "footer_links": ["api"],
         "js": REPAIRS, "head": '<meta name="color-scheme" content="dark"><meta name="theme-color" content="#0f172a">',

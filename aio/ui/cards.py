@@ -82,7 +82,8 @@ def consequences(plan: Plan, config: Config, missing: frozenset[str]) -> str:
     length = f"length of the {' and '.join(sorted(map(str, open_length)))}" if open_length else f"{result.frames} frames, {result.seconds:.2f} s"
     pieces = [("Size", f"{result.width} × {result.height}"), ("Length", length)]
     about = "about " if open_length else ""
-    pieces.append(("GPU", f"{about}{gpu.total:.0f} s on one {gpu.card}"))
+    asked = f"; asks for {gpu.request:.0f} s, {gpu.quota:.0f} s of your daily quota" if gpu.size else ""
+    pieces.append(("GPU", f"{about}{gpu.total:.0f} s on one {gpu.card}{asked}"))
     pieces.append(("Download", f"{plan.missing_bytes / 1e9:.1f} GB of weights missing" if plan.missing_bytes else "all weights are here"))
     shown = "".join(f"<span><b>{escape(name)}</b> {escape(text)}</span>" for name, text in pieces)
     notes = "".join(f"<li>{escape(note[:1].upper() + note[1:])}</li>" for note in plan.request.warnings)

@@ -71,9 +71,7 @@ class Catalogue:
 
 def read(overrides: Sequence[str] = (), config_dirs: Sequence[Path] = ()) -> tuple[Catalogue, list[str]]:
     """The catalogue, and a sentence for every mode that had to be left out because it does not compose."""
-    chosen = [text for text in overrides if not text.lstrip("+").startswith(("mode=", "ui="))]
-    page = next((text for text in overrides if text.lstrip("+").startswith("ui=")), "ui=page").lstrip("+")
-    common = (*chosen, f"+{page}")
+    common = tuple(text for text in overrides if not text.startswith("mode="))
     found: dict[str, Config] = {}
     faults = []
     for name in configuration.choices("mode", config_dirs):
@@ -102,7 +100,7 @@ def _choice(group: str, name: str, config_dirs: Sequence[Path]) -> Choice:
     file = next(folder / group / f"{name}.yaml" for folder in (CONF, *config_dirs) if (folder / group / f"{name}.yaml").is_file())
     data = _yaml(file)
     facts = (data.get("loras") or {}).get(name, {}) if group == "lora" else data.get(group) or {}
-    title = facts.get("title") or name.replace("_", " ").capitalize()
+    title = facts.get("title") or (name.upper() if group == "model" else name.replace("_", " ").capitalize())   # FP8, Dolly in
     declared = {key: item for key, item in (data.get("fields") or {}).items() if "type" in item}
     added = {key: Field(name=key, **{**item, "options": tuple(item.get("options", ()))}) for key, item in declared.items()}
     return Choice(name, title, facts.get("summary") or facts.get("note") or "", frozenset(data.get("values") or ()), added)

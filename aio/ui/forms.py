@@ -41,8 +41,10 @@ class Form:
         return self.config.mode
 
     def default(self, name: str) -> Any:
-        """What the form shows at first; None where an empty field follows something."""
-        return None if name in self.following else self.fields[name].default
+        """What the form shows at first; nothing where an empty field follows something: for a choice, which is a text, the empty one."""
+        if name not in self.following:
+            return self.fields[name].default
+        return "" if self.fields[name].type in ("COMBO", "BOOLEAN") else None
 
     def compose(self, given: Mapping[str, Any]) -> Config:
         """The configuration of the chosen preset, model and LoRAs.
@@ -127,7 +129,7 @@ class Form:
         if field and problem.type == "required_input_missing":
             return f"{_WANTED.get(field.type, 'Fill this in')}: this mode needs it."
         text = uploads.without_folders(problem.message, given.values())
-        return text[:1].upper() + text[1:]
+        return text if "." in text.split(" ")[0] else text[:1].upper() + text[1:]   # a file keeps its name
 
     def outlook(self, given: Mapping[str, Any]) -> tuple[plan.Plan, Config, frozenset[str]]:
         """What a run would give, with made-up inputs where some are missing.

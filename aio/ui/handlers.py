@@ -10,13 +10,12 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import gradio as gr
-
 from aio import help as helping
 from aio.errors import AioError, Cancelled
 from aio.ui import cards, recipes, words
 from aio.ui.forms import CHOICES, Form
 from aio.ui.running import Line, Run, Runner
+from aio.ui.toolkit import gr
 
 TICK = 0.25
 """Seconds between two looks at a run."""
@@ -119,7 +118,9 @@ def validator(form: Form) -> Any:
 def _described(run: Any, form: Form) -> Any:
     """Give the generator the signature and the documentation that gradio_client and MCP show."""
     word = inspect.Parameter.KEYWORD_ONLY
-    parameters, lines = [inspect.Parameter("request", word, default=None, annotation=gr.Request)], []
+    # Gradio looks for the request among the positional parameters only.
+    request = inspect.Parameter("request", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None, annotation=gr.Request)
+    parameters, lines = [request], []
     for name in order(form):
         if name in CHOICES:
             parameters.append(inspect.Parameter(name, word, default=None))

@@ -10,9 +10,9 @@ import traceback
 from collections.abc import Callable, Mapping
 
 from aio.engines.base import NO_METADATA, Engine
-from aio.engines.choose import choose, create
 from aio.errors import AioError, Cancelled
 from aio.run import run
+from aio.spaces.engine import choose, create
 from aio.values import Artifacts, Event, Job, OnEvent, Prompt, Request
 
 Runner = Callable[[Job, Engine, OnEvent], Artifacts]

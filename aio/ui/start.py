@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import sys
@@ -11,6 +12,7 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
+from aio.spaces.here import on_zerogpu
 from aio.ui import catalogue
 
 
@@ -22,6 +24,9 @@ def serve(overrides: Sequence[str] = (), config_dirs: Sequence[Path] = (), **opt
         options: for aio.ui.app.launch.
     """
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    if on_zerogpu():
+        import aio.spaces.call  # noqa: F401   spaces must come before gradio, and looks for decorated functions when the page is launched
+    gc.disable()   # what is imported stays: looking through it again and again for garbage takes a tenth of the start
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         composed = pool.submit(catalogue.read, tuple(overrides), tuple(config_dirs))
         from aio.ui.app import launch
@@ -32,4 +37,6 @@ def serve(overrides: Sequence[str] = (), config_dirs: Sequence[Path] = (), **opt
             offered, faults = catalogue.read(overrides, config_dirs)
     for fault in faults:
         print(f"aio: {fault}", file=sys.stderr)
+    gc.freeze()
+    gc.enable()
     return launch(offered, **options)

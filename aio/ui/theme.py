@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import gradio as gr
+from aio.ui.toolkit import gr
 
 CSS = Path(__file__).with_name("style.css")
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import re
+import os
+import secrets
+import shutil
 from html import escape
+from pathlib import Path
 from typing import Any
-
-import gradio as gr
-from gradio.data_classes import FileData
 
 from aio.fields import MEDIA_TYPES as MEDIA
 from aio.fields import Field
+from aio.ui.toolkit import FileData, gr
 
 __all__ = ["MEDIA", "escape", "following", "follows", "make"]
 
@@ -19,13 +20,6 @@ COMBO_RADIO = 4
 
 SLIDER_RANGE = 10_000
 """A range with more steps than this is typed, not dragged."""
-
-
-class _Quiet(type(gr.Slider)):
-    """Makes component classes without gradio's side effect: a .pyi file beside this one."""
-
-    def __new__(cls, name: str, bases: tuple[type, ...], attributes: dict[str, Any]) -> Any:
-        return type(gr.Slider).__mro__[1].__new__(cls, name, bases, attributes)
 
 
 class _Raw:
@@ -46,36 +40,58 @@ class _File(_Raw):
         return payload.path if payload else None
 
 
-class Slider(_Raw, gr.Slider, metaclass=_Quiet):
+class _Measured(_Raw):
+    """A number whose `field` tells gradio_client and MCP its type and range."""
+
+    field: Field | None = None
+
+    def api_info(self) -> dict[str, Any]:
+        """JSON schema of the value."""
+        if self.field is None:   # while gradio makes it
+            return {"type": "number"}
+        bounds = {"minimum": self.field.min, "maximum": self.field.max, "multipleOf": self.field.step if self.field.type == "INT" else None}
+        return {"type": "integer" if self.field.type == "INT" else "number", **{key: bound for key, bound in bounds.items() if bound is not None}}
+
+
+class Slider(_Measured, gr.Slider):
     """A bounded number."""
 
 
-class Number(_Raw, gr.Number, metaclass=_Quiet):
+class Number(_Measured, gr.Number):
     """A number that is typed."""
 
 
-class Textbox(_Raw, gr.Textbox, metaclass=_Quiet):
+class Textbox(_Measured, gr.Textbox):
     """A number that may stay empty: gradio's own number field would show 0 then."""
 
-    def api_info(self) -> dict[str, Any]:
-        """Its type for gradio_client and MCP."""
-        return {"type": "number"}
 
-
-class Image(_File, gr.Image, metaclass=_Quiet):
+class Image(_File, gr.Image):
     """A picture file."""
 
 
-class Audio(_File, gr.Audio, metaclass=_Quiet):
+class Audio(_File, gr.Audio):
     """A sound file."""
 
 
-class Video(_File, gr.Video, metaclass=_Quiet):
+class Video(_File, gr.Video):
     """A video file."""
 
     def postprocess(self, value: Any) -> Any:
-        """The file itself; gradio would look into it with ffprobe first."""
-        return FileData(path=str(value), orig_name=str(value).rsplit("/", 1)[-1]) if value else None
+        """The file itself; gradio would look into it with ffprobe, hash it and copy it first."""
+        return FileData(path=_hidden(Path(value), Path(self.GRADIO_CACHE)), orig_name=Path(value).name) if value else None
+
+
+def _hidden(file: Path, cache: Path) -> str:
+    """`file` within gradio's folder, at an address that nobody guesses: who knows it may read it."""
+    if file.is_relative_to(cache):
+        return str(file)
+    target = cache / secrets.token_urlsafe(16) / file.name
+    target.parent.mkdir(parents=True)
+    try:
+        os.link(file, target)
+    except OSError:   # another device
+        shutil.copyfile(file, target)
+    return str(target)
 
 
 def make(field: Field, value: Any, follows: str | None, **look: Any) -> Any:
@@ -114,18 +130,20 @@ def _choice(field: Field, value: Any, follows: str | None, words: dict[str, str]
 
 def _number(field: Field, value: Any, follows: str | None, words: dict[str, str], common: dict[str, Any]) -> Any:
     step = field.step or (1 if field.type == "INT" else 0.01)
-    bounded = field.min is not None and field.max is not None and (field.max - field.min) / step <= SLIDER_RANGE
-    if follows is None and bounded:
-        return Slider(field.min, field.max, value=value, step=step, buttons=[], **words, **common)
     if follows is not None:
-        return Textbox(value, placeholder=follows, max_lines=1, **words, **common)
-    return Number(value, step=step, **words, **common)
+        part = Textbox(value, placeholder=follows, max_lines=1, **words, **common)
+    elif field.min is not None and field.max is not None and (field.max - field.min) / step <= SLIDER_RANGE:
+        part = Slider(field.min, field.max, value=value, step=step, buttons=[], **words, **common)
+    else:
+        part = Number(value, step=step, **words, **common)
+    part.field = field
+    return part
 
 
 def _info(field: Field) -> str:
     bounds = field.range if field.type in ("INT", "FLOAT") and field.max is not None and field.max < SLIDER_RANGE else ""
     text = ". ".join(filter(None, (field.tooltip, bounds)))
-    return re.sub(r"([\\`*_{}\[\]<>#|~])", r"\\\1", text)   # gradio renders it as Markdown
+    return text.replace("*", "∗").replace("`", "'")   # gradio takes a pair of either for emphasis, and knows no escape
 
 
 def follows(field: Field, effective: Any) -> str:
