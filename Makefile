@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PARALLEL := --numprocesses auto --dist loadfile   # a process for each core; a file's tests share what they start
 
 .PHONY: demo test test-all golden clean
 
@@ -21,7 +22,7 @@ demo: $(BIN)/aio
 	  image=samples/astronaut.png audio=samples/speech.wav prompt="The astronaut talks to the viewer, smiling"
 
 test: $(VENV)/dev
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" $(PARALLEL)
 
 test-all: $(VENV)/dev
 	$(BIN)/python -m pytest
