@@ -1,10 +1,17 @@
 """How fast the page starts, and what a call costs beyond the engine's own time.   python bench/ui.py [calls]
 
-Start: from `python app.py` to the first answer. Overhead: a call of /t2v through gradio_client less the same job through
-aio.run in this process, medians over CALLS jobs on the preview engine. Needs the extra `ui`; writes to a temporary folder only.
+Start: from `python app.py` to the whole first page, and the same of a gradio page with one text box, in turn.
+Overhead: on the server's side of a call, from the POST that queues a /t2v of one session to the event that says it is complete,
+over plain HTTP, less the same job through aio.run in a second process that does nothing else. Both take turns, so that other
+work on the machine slows both; medians over CALLS jobs on the preview engine. A call through gradio_client is given beside it: its
+polling is not the page's. CPU: seconds of the processes, which other work hardly changes. Writes to a temporary folder only.
 """
 
+import contextlib
+import http.client
+import json
 import os
+import secrets
 import socket
 import statistics
 import subprocess
@@ -14,69 +21,108 @@ import time
 import urllib.request
 from pathlib import Path
 
-CALLS = int(sys.argv[1]) if len(sys.argv) > 1 else 10
+CALLS = int(sys.argv[1]) if len(sys.argv) > 1 else 20
 ROOT = Path(__file__).resolve().parent.parent
 VALUES = {"prompt": "x", "width": 256, "height": 256, "seconds": 0.5}
+BARE = """import gradio as gr
+with gr.Blocks(analytics_enabled=False) as page:
+    gr.Button().click(lambda text: text, gr.Textbox(), gr.Textbox(), api_name="t2v")
+page.launch(server_name="127.0.0.1", ssr_mode=False, quiet=True)
+"""
 
 
 def main() -> None:
-    """Print both numbers."""
-    with tempfile.TemporaryDirectory() as folder, socket.socket() as probe:
+    """Print the numbers."""
+    with tempfile.TemporaryDirectory() as folder:
+        words = {"aio": [str(ROOT / "app.py"), "engine=preview"], "bare gradio": ["-c", BARE]}
+        for name in ("bare gradio", "aio", "bare gradio", "aio"):
+            with served(words[name], folder) as (port, wall, cpu):
+                print(f"start of {name}: {wall:.2f} s, {cpu:.2f} CPU s (load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores)")
+        with served(words["aio"], folder) as (port, _, _):
+            call, engine, client = raw(port), direct(Path(folder) / "direct"), through_client(port)
+            for work in (call, engine, client):
+                work()   # warm
+            taken = [[timed(work) for work in (call, engine, client)] for _ in range(CALLS)]
+    called, own, by_client = (1000 * statistics.median(column) for column in zip(*taken))
+    overhead = 1000 * statistics.median(call - engine for call, engine, _ in taken)
+    print(f"call: {called:.0f} ms, engine: {own:.0f} ms, overhead: {overhead:.0f} ms; through gradio_client: {by_client:.0f} ms (medians of {CALLS})")
+
+
+@contextlib.contextmanager
+def served(words: list[str], folder: str):
+    """A server in its own process: (port, seconds until the page is there, CPU seconds with its children until then)."""
+    with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-        probe.close()
-        environment = {**os.environ, "GRADIO_SERVER_PORT": str(port), "CUDA_VISIBLE_DEVICES": ""}
-        began = time.perf_counter()
-        server = subprocess.Popen([sys.executable, str(ROOT / "app.py"), "engine=preview"], cwd=folder, env=environment, stdout=subprocess.DEVNULL)
-        try:
-            url = f"http://127.0.0.1:{port}"
-            while not answers(url):
-                time.sleep(0.02)
-            print(f"start: {time.perf_counter() - began:.2f} s (load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores)")
-            called = calls(url)
-            engine = engines(Path(folder) / "direct")
-        finally:
-            server.terminate()
-            server.wait()
-    print(f"call: {1000 * called:.0f} ms, engine: {1000 * engine:.0f} ms, overhead: {1000 * (called - engine):.0f} ms (medians of {CALLS})")
+    environment = {**os.environ, "GRADIO_SERVER_PORT": str(port), "CUDA_VISIBLE_DEVICES": "", "GRADIO_ANALYTICS_ENABLED": "False"}
+    began = time.perf_counter()
+    server = subprocess.Popen([sys.executable, *words], cwd=folder, env=environment, stdout=subprocess.DEVNULL)
+    try:
+        while not answers(f"http://127.0.0.1:{port}"):
+            time.sleep(0.02)
+        wall = time.perf_counter() - began
+        ticks = Path(f"/proc/{server.pid}/stat").read_text().rsplit(")", 1)[1].split()[11:15]
+        yield port, wall, sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
+    finally:
+        server.terminate()
+        server.wait()
 
 
 def answers(url: str) -> bool:
-    """Whether the page is there."""
+    """Whether the whole page is there."""
     try:
-        return urllib.request.urlopen(url, timeout=5).status == 200
+        return bool(urllib.request.urlopen(url, timeout=30).read())
     except OSError:
         return False
 
 
-def median(work) -> float:
-    """Median seconds of a piece of work, after two that warm up."""
-    taken = []
-    for _ in range(CALLS + 2):
-        began = time.perf_counter()
-        work()
-        taken.append(time.perf_counter() - began)
-    return statistics.median(taken[2:])
+def timed(work) -> float:
+    """Seconds of a piece of work."""
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
 
 
-def calls(url: str) -> float:
-    """Seconds of a call."""
-    from gradio_client import Client
+def raw(port: int):
+    """A call over plain HTTP, always of the same session."""
+    about = json.load(urllib.request.urlopen(f"http://127.0.0.1:{port}/config"))
+    index = next(one["id"] for one in about["dependencies"] if one["api_name"] == "t2v")
+    info = json.load(urllib.request.urlopen(f"http://127.0.0.1:{port}/gradio_api/info"))["named_endpoints"]["/t2v"]["parameters"]
+    data = [VALUES.get(one["parameter_name"], one.get("parameter_default")) for one in info]
+    session = secrets.token_hex(8)
 
-    client = Client(url, verbose=False, download_files=False)
-    return median(lambda: client.predict(**VALUES, api_name="/t2v"))
+    def call() -> None:
+        link = http.client.HTTPConnection("127.0.0.1", port)
+        body = json.dumps({"data": data, "fn_index": index, "session_hash": session})
+        link.request("POST", "/gradio_api/queue/join", body, {"Content-Type": "application/json"})
+        link.getresponse().read()
+        link.request("GET", f"/gradio_api/queue/data?session_hash={session}")
+        for line in link.getresponse():
+            if b"process_completed" in line:
+                assert json.loads(line[5:])["success"], line
+                return link.close()
+
+    return call
 
 
-def engines(folder: Path) -> float:
-    """Seconds of the same job without a page."""
+def direct(folder: Path):
+    """The same job without a page."""
     from aio.config import compose
-    from aio.engines.choose import choose, create
+    from aio.engines.choose import create
     from aio.run import run
     from aio.values import Job
 
     job = Job(compose(["engine=preview", f"output.dir={folder}"]), VALUES)
-    engine = create(*choose(job.config)[:1], job.config)
-    return median(lambda: run(job, engine))
+    engine = create("preview", job.config)
+    return lambda: run(job, engine)
+
+
+def through_client(port: int):
+    """A call through gradio_client."""
+    from gradio_client import Client
+
+    client = Client(f"http://127.0.0.1:{port}", verbose=False, download_files=False)
+    return lambda: client.predict(**VALUES, api_name="/t2v")
 
 
 if __name__ == "__main__":
