@@ -15,7 +15,6 @@ Values are inserted once and never looked at again, so a `${...}` inside a user'
 from __future__ import annotations
 
 import copy
-import pickle
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -174,9 +173,8 @@ _FAULTS = (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException, Looku
 
 def _applied(patch: tuple[Operation, ...], prompt: Prompt) -> Any:
     # Copies, because the library puts a value into the document as it is, and later operations may reach into it.
-    # By pickle: ten times as fast as deepcopy for plain data.
-    plain, document = pickle.loads(pickle.dumps(([operation.as_dict() for operation in patch], prompt)))
-    return jsonpatch.JsonPatch(plain).apply(document, in_place=True)
+    plain = workflow.copied([operation.as_dict() for operation in patch])
+    return jsonpatch.JsonPatch(plain).apply(workflow.copied(prompt), in_place=True)
 
 
 def _whole(prompt: Any) -> bool:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import functools
 import json
+import pickle
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from aio.errors import WorkflowError
 from aio.values import Link, Prompt
+
+Plain = TypeVar("Plain")
+"""JSON values."""
 
 
 def load(path: Path) -> Prompt:
@@ -47,6 +51,11 @@ def _checked(path: Path, _mtime_ns: int, _size: int) -> str:
         if not isinstance(node, dict) or not isinstance(node.get("class_type"), str) or not isinstance(node.get("inputs"), dict):
             raise WorkflowError(f"workflow {path}: node {node_id!r} lacks class_type or inputs; export it again")
     return text
+
+
+def copied(value: Plain) -> Plain:
+    """A copy that shares nothing with `value`, a prompt or a part of one; for plain data a pickle is ten times as fast as copy.deepcopy."""
+    return pickle.loads(pickle.dumps(value))
 
 
 def as_link(value: Any) -> Link | None:

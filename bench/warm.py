@@ -132,7 +132,7 @@ def in_turn(folder: Path, prompts: list[dict[str, Any]]) -> list[list[float]]:
         for seed, prompt in enumerate(prompts):
             comfy.utils.set_progress_bar_global_hook(None)
             began = time.perf_counter()
-            execute(prompt)
+            made._worker.submit(lambda prompt=prompt: execute(prompt)).result()   # aio's own thread: torch keeps a pool for each
             alone = time.perf_counter() - began
             comfy.utils.set_progress_bar_global_hook(comfyui_boot._steps)
             began = time.perf_counter()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import copy
 import json
 import threading
 import uuid
@@ -12,7 +11,7 @@ from concurrent.futures import Future, wait
 from pathlib import Path
 from typing import Any
 
-from aio import comfyui_dir
+from aio import comfyui_dir, workflow
 from aio.config import Config
 from aio.engines import comfyui_boot, comfyui_errors, comfyui_memory
 from aio.engines.base import NO_METADATA
@@ -174,7 +173,7 @@ class ComfyUIEngine:
         """One job, on the engine's thread."""
         run.check()
         files = JobFiles(self.folders.output, request.prefix)
-        prompt = copy.deepcopy(prompt)   # validate_prompt converts values in place
+        prompt = workflow.copied(prompt)   # validate_prompt converts values in place
         progress = Progress(weights(prompt, request), request.config.stages, on_event, run.stopped.is_set, self._interrupt)
         after_job, done = comfyui_memory.parse(request.config.data).after_job, False
         if self._executor is None:
