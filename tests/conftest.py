@@ -16,6 +16,15 @@ ROOT = Path(__file__).resolve().parent.parent
 SAMPLES = ROOT / "samples"
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what needs the real ComfyUI where it is not: from this one place, so that the report has one line for all of them."""
+    if item.get_closest_marker("comfyui"):
+        from realcomfyui import why_not
+
+        if reason := why_not():
+            pytest.skip(reason)
+
+
 @pytest.fixture
 def samples() -> Path:
     """Folder of the sample media."""

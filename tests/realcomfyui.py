@@ -33,9 +33,6 @@ def why_not() -> str:
     return f"ComfyUI at {found.path} lacks {', '.join(missing)}: run `python -m aio setup` and pip install {' '.join(missing)}" if missing else ""
 
 
-marks = [pytest.mark.comfyui, pytest.mark.skipif(bool(why_not()), reason=why_not())]
-
-
 @cache
 def engine(folder: Path) -> Any:
     """The started engine; `folder` holds its work and its tiny models. No tiny stand-in exists for `engine.missing`."""

@@ -11,13 +11,13 @@ import time
 from pathlib import Path
 
 import pytest
-from realcomfyui import comfy, comfy_folder, marks  # noqa: F401  fixtures
+from realcomfyui import comfy, comfy_folder  # noqa: F401  fixtures
 
 from aio import comfyui_dir, doctor, provenance, schema
 from aio import config as configuration
 from aio.errors import Cancelled, EngineError, OutputError, WorkflowError
 
-pytestmark = marks
+pytestmark = pytest.mark.comfyui
 ROOT = Path(__file__).resolve().parent.parent
 T2V = ("mode=t2v", "preset=fast")
 

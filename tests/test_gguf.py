@@ -3,7 +3,7 @@
 import itertools
 
 import pytest
-from realcomfyui import comfy, comfy_folder, marks  # noqa: F401  fixtures
+from realcomfyui import comfy, comfy_folder  # noqa: F401  fixtures
 
 from aio import check, config, doctor, registry, schema, tinyweights, workflow
 from aio.cli import main
@@ -103,9 +103,7 @@ def pack(comfy):  # noqa: F811
     return comfy
 
 
-
 @pytest.mark.comfyui
-@marks[1]
 @pytest.mark.parametrize("mode", MODES)
 def test_a_mode_runs_through_the_pinned_pack(pack, mode):
     assert doctor.examine(case(mode), pack.engine).faults == ()
@@ -113,7 +111,6 @@ def test_a_mode_runs_through_the_pinned_pack(pack, mode):
 
 
 @pytest.mark.comfyui
-@marks[1]
 def test_quantized_weights_draw_what_the_same_weights_draw_unquantized(pack):
     import numpy as np
 
@@ -128,7 +125,6 @@ def test_quantized_weights_draw_what_the_same_weights_draw_unquantized(pack):
 
 
 @pytest.mark.comfyui
-@marks[1]
 def test_the_preview_has_the_size_of_the_real_result(pack, tmp_path):
     preview = PreviewEngine(tmp_path)
     request, _, prompt = doctor.prepared(case("i2v"), preview.input_dir)

@@ -1,14 +1,14 @@
 """The preview engine and the real ComfyUI agree on everything that can be known before a run. Where they do not, the preview is wrong."""
 
 import pytest
-from realcomfyui import comfy, comfy_folder, marks  # noqa: F401  fixtures
+from realcomfyui import comfy, comfy_folder  # noqa: F401  fixtures
 
 from aio import config as configuration
 from aio import doctor
 from aio.engines.preview import PreviewEngine
 from aio.values import ignore
 
-pytestmark = marks
+pytestmark = pytest.mark.comfyui
 
 FEW_STEPS = {"steps": 2, "sigmas": "1.0, 0.725, 0.0"}
 """The number of steps changes no size."""
