@@ -4,7 +4,8 @@
 
 Bare is a script that boots ComfyUI and calls PromptExecutor with the very same prompts, with neither check nor recipe nor
 progress. aio is the whole chain of aio.run.run: check, stage, patch, validate, execute, recipe, publish. Warm jobs of both take
-turns in one process, each with an executor of its own: two processes differ by more than what is to be measured.
+turns in one process, each with an executor of its own, and sample nothing: all but the last nodes are cached, since sampling
+alone differs by more from job to job than what is to be measured.
 """
 
 from __future__ import annotations
@@ -117,8 +118,8 @@ def _executor() -> Callable[[dict[str, Any]], None]:
     return execute
 
 
-def in_turn(folder: Path, prompts: list[dict[str, Any]]) -> list[list[float]]:
-    """Seconds of each warm job, bare and through aio, which take turns."""
+def in_turn(folder: Path, seeds: list[int]) -> list[list[float]]:
+    """Seconds of each warm job, bare and through aio, which take turns. The same seed again under another prefix only writes its mp4."""
     from aio import config as configuration
     from aio.engines import comfyui_boot
     from aio.run import run
@@ -129,7 +130,7 @@ def in_turn(folder: Path, prompts: list[dict[str, Any]]) -> list[list[float]]:
 
     execute, found = _executor(), list[list[float]]()
     with _narrow():
-        for seed, prompt in enumerate(prompts):
+        for seed, prompt in zip(seeds, prompts_of(folder, seeds), strict=True):
             comfy.utils.set_progress_bar_global_hook(None)
             began = time.perf_counter()
             made._worker.submit(lambda prompt=prompt: execute(prompt)).result()   # aio's own thread: torch keeps a pool for each
@@ -176,27 +177,27 @@ def main() -> int:
         kind, folder, seeds = given.child[0], Path(given.child[1]), json.loads(given.child[2])
         # The bare script's prompts are ready before its clock starts.
         prompts = json.loads((folder / "prompts.json").read_text())[:len(seeds)]
-        measure = {"aio": lambda: through_aio(folder, seeds), "bare": lambda: bare(folder, prompts), "turns": lambda: in_turn(folder, prompts)}
+        measure = {"aio": lambda: through_aio(folder, seeds), "bare": lambda: bare(folder, prompts), "turns": lambda: in_turn(folder, seeds)}
         print(json.dumps(measure[kind]()))
         return 0
     with tempfile.TemporaryDirectory(prefix="aio-bench-") as scratch:
         folder = Path(scratch)
         subprocess.run([sys.executable, "-c", _WEIGHTS.format(root=str(ROOT), folder=scratch)], check=True, stdout=subprocess.DEVNULL)
-        seeds = list(range(WARM_JOBS + 1))
+        seeds = list(range(SEEDS))
         (folder / "prompts.json").write_text(json.dumps(prompts_of(folder, seeds)))
         _child("bare", folder, seeds[:1])   # fills the disk cache
         cold: dict[str, list[float]] = {"bare": [], "aio": []}
         for _ in range(ROUNDS):   # in turn, so that a busy machine is busy for both
             for kind, walls in cold.items():
                 walls.append(_child(kind, folder, seeds[:1])[0])
-        together = _child("aio", folder, seeds[:SEEDS])[0]
-        turns = _child("turns", folder, seeds)[1]
+        together = _child("aio", folder, seeds)[0]
+        turns = _child("turns", folder, [0] * (WARM_JOBS + 1))[1]
     single = min(cold["aio"])
     overhead, cold_overhead = statistics.median(late - early for early, late in turns) * 1000, single - min(cold["bare"])
     alone, through = (statistics.median(pair[place] for pair in turns) * 1000 for place in (0, 1))
     factor = SEEDS * single / together
     rows = [
-        ("a warm job", f"{alone:.0f} ms", f"{through:.0f} ms", f"{overhead:+.1f} ms (at most {OVERHEAD_MS:g})", overhead <= OVERHEAD_MS),
+        ("a warm job, cached", f"{alone:.0f} ms", f"{through:.0f} ms", f"{overhead:+.1f} ms (at most {OVERHEAD_MS:g})", overhead <= OVERHEAD_MS),
         ("a cold start with one job", f"{min(cold['bare']):.2f} s", f"{single:.2f} s",
          f"{cold_overhead:+.2f} s (at most {COLD_OVERHEAD_S:g})", cold_overhead <= COLD_OVERHEAD_S),
         (f"{SEEDS} seeds: {SEEDS} processes, one", f"{SEEDS * single:.1f} s", f"{together:.1f} s",
