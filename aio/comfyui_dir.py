@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from aio import paths
 from aio.errors import ConfigError, EngineError, nearest
 
 MANIFEST = Path(__file__).parent / "data" / "comfyui_manifest.json"
@@ -106,9 +107,9 @@ def places(override: str | Path | None = None) -> list[tuple[str, Path]]:
     """(why, folder) in the order of preference, whether ComfyUI is there or not; one alone where the user names it."""
     if override or os.environ.get("AIO_COMFYUI_DIR"):
         why = "the given folder" if override else "AIO_COMFYUI_DIR"
-        return [(why, Path(override or os.environ["AIO_COMFYUI_DIR"]).expanduser().absolute())]
+        return [(why, paths.expanded(override or os.environ["AIO_COMFYUI_DIR"], why).absolute())]
     root = checkout()
-    cache = ("the cache", Path.home() / ".cache" / "aio" / "comfyui")
+    cache = ("the cache", paths.cache() / "comfyui")
     return [("the submodule", root / "comfyui"), cache] if root else [cache]
 
 
@@ -129,12 +130,12 @@ def find(pins: Mapping[str, Any] | Pins, override: str | Path | None = None) -> 
 
 def models_dir(comfyui: Path) -> Path:
     """ComfyUI's models folder: AIO_MODELS_DIR, else the one in its own folder."""
-    return Path(os.environ.get("AIO_MODELS_DIR") or comfyui / "models").expanduser().absolute()
+    return paths.expanded(os.environ.get("AIO_MODELS_DIR") or comfyui / "models", "AIO_MODELS_DIR").absolute()
 
 
 def work_dir() -> Path:
     """Folder of an engine's input, output and log: AIO_WORK_DIR, else ~/.cache/aio/work."""
-    return Path(os.environ.get("AIO_WORK_DIR") or Path.home() / ".cache" / "aio" / "work").expanduser().absolute()
+    return paths.expanded(os.environ.get("AIO_WORK_DIR") or paths.cache() / "work", "AIO_WORK_DIR").absolute()
 
 
 def _verified(pins: Pins, path: Path, why: str) -> ComfyUIDir:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from aio import config as configuration
+from aio import paths
 from aio.config import Config
 from aio.errors import AioError, ConfigError, InvalidParams, Problem, nearest
 from aio.fields import LITERAL_TYPES, TEXT_TYPES, Field
@@ -139,7 +140,7 @@ def parse(argv: Sequence[str], verbs: Iterable[str]) -> Command:
 
 
 def _folder(text: str) -> Path:
-    path = Path(text).expanduser()
+    path = paths.expanded(text, "--config-dir")
     if not text or not path.is_dir():
         raise ConfigError(f"--config-dir: {text!r} is not a folder; give one that holds mode/, preset/ or lora/")
     return path.resolve()
@@ -192,7 +193,7 @@ def _text_of(name: str, text: str) -> str:
 
 def _read(name: str, path: str) -> str:
     try:
-        return Path(path).expanduser().read_text(encoding="utf-8-sig")
+        return paths.expanded(path, name).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         message = f"cannot read the file {path!r} ({reason}); write {name}=@@… for a text that begins with @"

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from aio import paths
 from aio.errors import ConfigError, nearest
 from aio.fields import TYPES, Condition, Field
 from aio.spaces.here import placed
@@ -143,7 +144,6 @@ def register() -> None:
     from aio.config_files import remember
 
     remember()
-
     for word in _TEMPLATE_WORDS:
         if not OmegaConf.has_resolver(word):
             OmegaConf.register_new_resolver(word, functools.partial(_untouched, word))
@@ -254,7 +254,7 @@ def _sources(config_dirs: tuple[Path, ...]) -> Mapping[str, str]:
 
 
 def _workflow(mode: Mapping[str, Any], config_dirs: Sequence[Path]) -> Path:
-    given = Path(str(mode.get("workflow") or f"{mode.get('name')}.json")).expanduser()
+    given = paths.expanded(str(mode.get("workflow") or f"{mode.get('name')}.json"), "mode.workflow")
     places = [WORKFLOWS, *(place for folder in config_dirs for place in (folder, folder / "workflows", folder.parent / "workflows"))]
     candidates = [given] if given.is_absolute() else [place / given for place in places]
     return next((path for path in candidates if path.is_file()), candidates[0] if given.is_absolute() else given)

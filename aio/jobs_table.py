@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from aio import paths
 from aio.command import groups_of, in_config
 from aio.errors import ConfigError
 from aio.grammar import quoted, split
@@ -28,7 +29,7 @@ def read(given: str, config_dirs: Sequence[Path] = ()) -> tuple[list[Spec], Path
     Raises:
         ConfigError: no such file, not CSV or JSON Lines, or a faulty row: every fault with the number of its row.
     """
-    path = Path(given.removeprefix("@")).expanduser()
+    path = paths.expanded(given.removeprefix("@"), "jobs")
     readers = {".csv": _csv, ".tsv": _csv, ".jsonl": _jsonl, ".ndjson": _jsonl}
     if path.suffix.lower() not in readers:
         raise ConfigError(f"jobs: {path} is not a table: give a .csv or .jsonl file")

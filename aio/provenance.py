@@ -15,7 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePath
 from typing import Any
 
-from aio import __version__, media, workflow
+from aio import __version__, media, paths, workflow
 from aio.fields import MEDIA_TYPES
 from aio.registry import MODEL_ENDINGS, models_of
 from aio.values import Operation, Prompt, Request
@@ -67,7 +67,7 @@ def _recipe(request: Request, patch: tuple[Operation, ...], engine: str, given: 
 
 def _input(staged: str, digest: str, given: Any) -> dict[str, Any]:
     """An input by names and content. `staged` is what the operations call it, `name` what the user's file was called."""
-    path = Path(str(given)).expanduser() if given else Path(staged)
+    path = paths.expanded(str(given)) if given else Path(staged)
     try:
         size = path.stat().st_size if given else None
     except OSError:

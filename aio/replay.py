@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from aio import __version__, media, provenance, sidecar
+from aio import __version__, media, paths, provenance, sidecar
 from aio import config as configuration
 from aio.command import Command
 from aio.config import Config
@@ -50,7 +50,7 @@ def replay(command: Command) -> Replay:
     """
     if not command.target:
         raise ConfigError("replay: give the mp4, or the JSON beside it: python -m aio replay clip.mp4")
-    recipe = sidecar.read(Path(command.target).expanduser())
+    recipe = sidecar.read(paths.expanded(command.target, "replay"))
     data, notes = recipe.data, list(recipe.notes)
     dirs = command.config_dirs
     try:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from aio import fields, geometry, media
+from aio import fields, geometry, media, paths
 from aio.config import Config
 from aio.errors import InvalidParams, MediaError, Problem
 from aio.fields import MEDIA_TYPES, Field
@@ -91,7 +91,7 @@ def _length(field: Field, values: dict[str, Any], found: Mapping[str, Media], pa
 
 
 def _file(given: Any) -> Path:
-    path = Path(str(given)).expanduser()
+    path = paths.expanded(str(given))
     try:
         return path.resolve()
     except (OSError, ValueError):

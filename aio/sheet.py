@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from aio import config, outputs
+from aio import config, outputs, paths
 from aio.contact import draw, thumbnail
 from aio.sidecar import write_whole
 from aio.sweep import folder as store
@@ -84,7 +84,7 @@ def build(folder: Path) -> Path:
     Raises:
         ConfigError: it is not a sweep's folder. OutputError: a file cannot be written.
     """
-    folder = folder.expanduser().resolve()
+    folder = paths.expanded(folder, "sheet").resolve()
     live = store.busy(folder)
     cells = store.cells(folder, live=live)
     for cell in cells:

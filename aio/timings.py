@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from aio import __version__, duration
+from aio import __version__, duration, paths
 from aio.shapes import SamplerFacts
 from aio.values import Artifacts, Prompt, Request
 
@@ -31,7 +31,7 @@ def note(request: Request, prompt: Prompt, made: Artifacts) -> None:
         place = request.config.data["platform"].get("timings")
         if not place or not made.card:
             return
-        path = Path(str(place)).expanduser()
+        path = paths.expanded(str(place), "platform.timings")
         path.parent.mkdir(parents=True, exist_ok=True)
         text = json.dumps(line(request, prompt, made), ensure_ascii=False) + "\n"
         # One write to a file opened for appending is not mixed with another's (POSIX, on a local disk).
@@ -117,7 +117,7 @@ def main(argv: list[str]) -> int:
     from aio.config import compose
 
     data = compose().data
-    path = Path(argv[0] if argv else str(data["platform"]["timings"])).expanduser()
+    path = paths.expanded(argv[0] if argv else str(data["platform"]["timings"]), "platform.timings")
     if not path.is_file():
         print(f"aio: {path}: no run on a GPU has been logged there yet", file=sys.stderr)
         return 2

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-import tempfile
 from pathlib import Path
 
+from aio import paths
 from aio.config import Config
 from aio.engines.base import Engine
 from aio.errors import ConfigError, EngineError
@@ -64,7 +64,7 @@ def make(name: str, config: Config) -> Engine:
     if name == "preview":
         from aio.engines.preview import PreviewEngine
 
-        return PreviewEngine(Path(tempfile.gettempdir()) / f"aio-{os.getuid() if hasattr(os, 'getuid') else 'user'}")
+        return PreviewEngine(paths.temporary())
     from aio.engines.comfyui import ComfyUIEngine
 
     return ComfyUIEngine(config)

@@ -11,7 +11,7 @@ from concurrent.futures import Future, wait
 from pathlib import Path
 from typing import Any
 
-from aio import comfyui_dir, workflow
+from aio import comfyui_dir, paths, workflow
 from aio.config import Config
 from aio.engines import comfyui_boot, comfyui_errors, comfyui_memory
 from aio.engines.base import NO_METADATA
@@ -67,7 +67,7 @@ class ComfyUIEngine:
         comfyui = found.path.resolve()
         work = work_dir or comfyui_dir.work_dir()
         models = models_dir or comfyui_dir.models_dir(comfyui)
-        self.folders = Folders(comfyui, Path(work).expanduser().resolve(), Path(models).expanduser().resolve())
+        self.folders = Folders(comfyui, paths.expanded(work).resolve(), paths.expanded(models).resolve())
         pinned = comfyui_dir.parse(config.data["comfyui"]).comfyui.revision
         commit = pinned if found.verified_by == "manifest" else found.revision   # without .git it is known by its files
         self.revision = f"v{comfyui_dir.version(found.path)} {commit[:8]}"

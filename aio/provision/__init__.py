@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aio import comfyui_dir
+from aio import comfyui_dir, paths
 from aio.comfyui_dir import ComfyUIDir, Pin, Pins
 from aio.errors import EngineError
 from aio.provision import process, requirements
@@ -109,7 +109,7 @@ def _mirrored(pins: Pins, pin: Pin) -> str:
     owner, name = pin.url.removesuffix(".git").rstrip("/").split("/")[-2:]
     if "://" in pins.mirror or re.match(r"[\w.-]+@[\w.-]+:", pins.mirror):
         return f"{pins.mirror.rstrip('/')}/{owner}/{name}.git"
-    folder = Path(pins.mirror).expanduser().absolute()
+    folder = paths.expanded(pins.mirror, "comfyui.mirror").absolute()
     tried = [folder / part for part in (f"{owner}/{name}.git", f"{owner}/{name}", f"{name}.git", name)]
     for path in tried:
         if path.is_dir():

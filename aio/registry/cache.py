@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from aio import paths
+
 if TYPE_CHECKING:
     from aio.registry import RegistryEntry
 
@@ -44,9 +46,9 @@ def expected(entry: RegistryEntry | None, path: Path) -> str | None:
 
 def hub_cache() -> Path:
     """The Hugging Face cache, read from the environment now: on a Space it moves after start-up."""
-    home = os.environ.get("HF_HOME") or os.path.join(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "huggingface")
+    home = os.environ.get("HF_HOME") or os.path.join(os.environ.get("XDG_CACHE_HOME") or paths.cache().parent, "huggingface")
     named = os.environ.get("HF_HUB_CACHE") or os.environ.get("HUGGINGFACE_HUB_CACHE") or os.path.join(home, "hub")
-    return Path(os.path.expandvars(named)).expanduser()
+    return paths.expanded(os.path.expandvars(named), "the Hugging Face cache")
 
 
 def cached(entry: RegistryEntry, cache: Path) -> Path | None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from aio import config as configuration
-from aio import sheet
+from aio import paths, sheet
 from aio.command import Command
 from aio.config import LITERAL
 from aio.errors import AioError, Cancelled, ConfigError
@@ -55,7 +55,7 @@ def folder_of(command: Command, jobs: Sequence[Planned] = ()) -> Path:
     try:
         with initialize_config_dir(str(configuration.CONF), version_base="1.3"):
             cfg = compose("config", overrides=[*search, *first, *own], return_hydra_config=True)
-            return Path(str(cfg.hydra.sweep.dir)).expanduser()
+            return paths.expanded(str(cfg.hydra.sweep.dir), "hydra.sweep.dir")
     except HydraException as error:
         raise ConfigError(" ".join(str(error).split("\n")[:2])) from None
     finally:

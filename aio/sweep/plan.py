@@ -9,7 +9,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from aio import config as configuration
-from aio import jobs_table, provenance
+from aio import jobs_table, paths, provenance
 from aio.command import Command
 from aio.engines.choose import choose
 from aio.errors import InputError
@@ -115,7 +115,7 @@ def portable(text: str) -> str:
 def _beside(given: Any, table: Path) -> Any:
     """A file that is named in a table lies in the current folder, or beside the table."""
     near = table.parent / str(given)
-    return str(near) if not Path(str(given)).expanduser().exists() and near.exists() else given
+    return str(near) if not paths.expanded(str(given)).exists() and near.exists() else given
 
 
 def _cost(data: dict[str, Any], config: configuration.Config) -> tuple[Any, ...]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from aio import config as configuration
-from aio import provenance
+from aio import paths, provenance
 from aio.command import Command
 from aio.console import Console
 from aio.errors import AioError, Cancelled, ConfigError, EngineError, InputError
@@ -94,7 +94,7 @@ def opened(command: Command) -> Iterator[Sweep]:
 
 
 def _existing(given: str) -> Path:
-    folder = Path(given).expanduser().resolve()
+    folder = paths.expanded(given, "resume").resolve()
     if not (folder / store.MANIFEST).is_file():
         raise ConfigError(f"resume: {given!r} is not a sweep's folder; give the one that holds its {store.MANIFEST}")
     return folder
@@ -170,7 +170,7 @@ class Runner:
 
 def _plain(reason: str, folder: Path) -> str:
     """A reason without the folders of this machine."""
-    for place in (folder, Path.cwd(), Path.home()):
+    for place in filter(None, (folder, Path.cwd(), paths.home())):
         reason = reason.replace(f"{place}/", "")
     return reason
 

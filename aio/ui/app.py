@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import inspect
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from aio import paths
 from aio.errors import AioError
 from aio.run import run
 from aio.spaces import prune
@@ -38,7 +38,7 @@ Parts = dict[str, Any]
 
 def scratch() -> Path:
     """Folder of the page's own temporary files."""
-    return Path(tempfile.gettempdir()) / f"aio-page-{os.getuid() if hasattr(os, 'getuid') else 'user'}"
+    return paths.temporary() / "page"
 
 
 def build(offered: Catalogue, runner: Runner = run) -> gr.Blocks:
