@@ -210,9 +210,13 @@ def _constants(config: Config) -> Iterator[str]:
             yield f"preset/{preset}.yaml: {name} is {config.values.get(name)}, {constant} is {official[constant]}"
 
 
-def _numbers(value: Any) -> list[float]:
+def _numbers(value: Any) -> list[float] | str:
+    """Numbers, also those of a text; a text that holds others is itself."""
     if isinstance(value, str):
-        return [float(part) for part in value.split(",")]
+        try:
+            return [float(part) for part in value.split(",")]
+        except ValueError:
+            return value
     return [float(part) for part in value] if isinstance(value, (list, tuple)) else [float(value)]
 
 

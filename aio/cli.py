@@ -167,7 +167,7 @@ def _regenerate(command: Command) -> int:
     if found is None:
         raise ConfigError("check --regenerate-schema needs ComfyUI: run `python -m aio setup`, or set AIO_COMFYUI_DIR")
     target = configuration.PACKAGE / "data" / "node_schema.json"
-    target.write_text(schema.regenerate(found.path), encoding="utf-8")
+    target.write_text(schema.regenerate(found.path, comfyui_dir.ROOT / "nodes"), encoding="utf-8")
     print(target)
     return 0
 

@@ -19,6 +19,8 @@ from typing import Any
 from aio import paths
 from aio.errors import ConfigError, EngineError, nearest
 
+ROOT = next(folder for folder in (Path(__file__).parent, Path(__file__).parents[1]) if (folder / "nodes").is_dir())
+"""Folder that holds nodes/: the package itself in a wheel, the checkout otherwise."""
 MANIFEST = Path(__file__).parent / "data" / "comfyui_manifest.json"
 MANIFEST_FILES = (
     *("*.py", "utils/*.py", "comfy/*.py", "comfy/ldm/lightricks/**/*.py", "comfy/text_encoders/lt.py"),
@@ -32,11 +34,12 @@ ANY, REMEDY = "AIO_ALLOW_ANY_COMFYUI", "run `python -m aio setup`"
 
 @dataclass(frozen=True, slots=True)
 class Pin:
-    """A repository at one commit (40 hex digits)."""
+    """A repository at one commit (40 hex digits), or a folder that comes with aio: then `revision` is of its content."""
 
     name: str
     url: str
     revision: str
+    bundled: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +74,10 @@ def parse(mapping: Mapping[str, Any] | Pins) -> Pins:
             raise ConfigError(f"comfyui: unknown key {key!r}.{nearest(str(key), keys)}")
 
     def pin(name: str, raw: Mapping[str, Any]) -> Pin:
-        url, revision = str(raw.get("url") or ""), str(raw.get("revision") or "")
-        if not url or not re.fullmatch(r"[0-9a-f]{40}", revision):
+        url, revision, bundled = (str(raw.get(key) or "") for key in ("url", "revision", "bundled"))
+        if not (url or bundled) or not re.fullmatch(r"[0-9a-f]{40}", revision):
             raise ConfigError(f"comfyui: {name}: needs a url and a revision of 40 hex digits, not {revision!r}; a tag or a branch can move")
-        return Pin(name, url, revision)
+        return Pin(name, url, revision, bundled)
 
     packs = {str(name): pin(str(name), raw) for name, raw in (mapping.get("packs") or {}).items()}
     leave_out = tuple(str(name) for name in mapping.get("leave_out") or ())
@@ -162,12 +165,24 @@ def _verified(pins: Pins, path: Path, why: str) -> ComfyUIDir:
 
 def pack_dir(comfyui: Path, pin: Pin) -> Path:
     """Folder of an installed node pack. Raises EngineError when it is missing or at another revision."""
-    path = comfyui / "custom_nodes" / pin.name
-    found = head(path) if path.is_dir() else None
+    path = pack_place(comfyui, pin)
+    found = pack_revision(path, pin)
     if found != pin.revision and os.environ.get(ANY, "") in ("", "0"):
         state = "is not there" if not path.is_dir() else f"is at {found or 'no commit (setup was interrupted)'}"
         raise EngineError(f"node pack {pin.name} {state}; aio is made for {pin.revision}: {REMEDY}")
     return path
+
+
+def pack_place(comfyui: Path, pin: Pin) -> Path:
+    """Where a node pack lies, whether it is there or not."""
+    return ROOT / pin.bundled if pin.bundled else comfyui / "custom_nodes" / pin.name
+
+
+def pack_revision(path: Path, pin: Pin) -> str | None:
+    """Revision of the node pack at `path`, None where there is none."""
+    if not pin.bundled:
+        return head(path) if path.is_dir() else None
+    return _sha256(path / "__init__.py")[:40] if (path / "__init__.py").is_file() else None
 
 
 def git_dir(path: Path) -> Path | None:

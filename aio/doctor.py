@@ -138,8 +138,8 @@ def lacking(case: Case, engine: Any, missing: Iterable[str]) -> str:
         AioError: the case's graph cannot be made.
     """
     pins, packs = comfyui_dir.parse(case.config.data["comfyui"]), case.config.data.get("packs") or ()
-    nodes = engine.folders.comfyui / "custom_nodes"
-    gone = [name for name in packs if comfyui_dir.head(nodes / name) != pins.pack(name).revision]
+    places = {name: comfyui_dir.pack_place(engine.folders.comfyui, pins.pack(name)) for name in packs}
+    gone = [name for name, place in places.items() if comfyui_dir.pack_revision(place, pins.pack(name)) != pins.pack(name).revision]
     # No media are staged for this: their names make no difference.
     _, prompt = check.draw(check.sample(case.config, {name: value for name, value in case.params.items() if name in case.config.fields}))
     absent = [ref.name for ref in registry.models_of(prompt) if ref.name in set(missing)]

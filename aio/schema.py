@@ -39,8 +39,8 @@ CLASSES = (
 )
 """Node classes in the file: those of workflows/ and those a config may splice in."""
 
-PACK_CLASSES = {"ComfyUI-KJNodes": ("LTXVChunkFeedForward",), "ComfyUI-GGUF": ("UnetLoaderGGUF",)}
-"""Node pack -> its classes that a config may splice in (conf/memory/chunked.yaml, conf/model/gguf.yaml)."""
+PACK_CLASSES = {"ComfyUI-aio": ("LTXVRescaleGuidance",), "ComfyUI-KJNodes": ("LTXVChunkFeedForward",), "ComfyUI-GGUF": ("UnetLoaderGGUF",)}
+"""Node pack -> its classes that a config may splice in (conf/guidance/ltx23.yaml, conf/memory/chunked.yaml, conf/model/gguf.yaml)."""
 
 COMMENT = "Nodes of ComfyUI {} ({}). Made, with ComfyUI present, by: python -m aio check --regenerate-schema"
 _VALUES = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO", "COMFY_DYNAMICCOMBO_V3"}  # types written in place
@@ -107,8 +107,11 @@ def _input(name: str, raw: Mapping[str, Any]) -> Input:
     return Input(name, **(raw | frozen))
 
 
-def regenerate(comfyui_dir: Path | str) -> str:
+def regenerate(comfyui_dir: Path | str, own: Path) -> str:
     """Return the text of node_schema.json, made from the classes of a ComfyUI checkout and the packs in its custom_nodes.
+
+    Args:
+        own: folder of the packs that come with aio.
 
     The classes of a pack that is not there keep what the committed file says of them.
 
@@ -142,18 +145,19 @@ def regenerate(comfyui_dir: Path | str) -> str:
         if missing:
             raise EngineError(f"ComfyUI {version} at {root} lacks the node classes {', '.join(missing)}.")
         found = {name: _describe(nodes.NODE_CLASS_MAPPINGS[name]) for name in CLASSES}
-        found |= _of_packs(root)
+        found |= _of_packs(root, own)
     comment = COMMENT.format(version, head.stdout.strip())
     compact = json.JSONEncoder(allow_nan=False, separators=(",", ":"), sort_keys=True).encode
     rows = ",\n".join(f'"{name}": {compact(node)}' for name, node in sorted(found.items()))
     return f'{{\n"_comment": {compact(comment)},\n"nodes": {{\n{rows}\n}}\n}}\n'
 
 
-def _of_packs(root: Path) -> dict[str, Any]:
+def _of_packs(root: Path, own: Path) -> dict[str, Any]:
     """The pack classes: from the packs that are installed, else as committed."""
     import comfy.cli_args
-    import nodes
     import server
+
+    import nodes
 
     # Packs register routes while they load. A real server that never serves; without a front end it would ask for a package.
     comfy.cli_args.args.front_end_root = str(root)
@@ -161,7 +165,7 @@ def _of_packs(root: Path) -> dict[str, Any]:
     committed = json.loads(files("aio").joinpath("data", "node_schema.json").read_text(encoding="utf-8"))["nodes"]
     found = {}
     for pack, names in PACK_CLASSES.items():
-        folder = root / "custom_nodes" / pack
+        folder = next((place / pack for place in (own, root / "custom_nodes") if (place / pack).is_dir()), own / pack)
         loaded = folder.is_dir() and asyncio.run(nodes.load_custom_node(str(folder), set(nodes.NODE_CLASS_MAPPINGS)))
         for name in names:
             if loaded:

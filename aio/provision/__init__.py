@@ -67,14 +67,14 @@ def setup(
     wanted = [pins.pack(name) for name in dict.fromkeys(packs)]
     why, path, submodule = _home(target)
     done = {"ComfyUI": _comfyui(pins, path, submodule, source or _mirrored(pins, pins.comfyui), on_event)}
-    for pin in wanted:
+    for pin in (pin for pin in wanted if not pin.bundled):
         done[pin.name] = _checked_out(pin, path / "custom_nodes" / pin.name, _mirrored(pins, pin), on_event)
     found = comfyui_dir.find(pins, path)
     assert found is not None
     installed: tuple[str, ...] | None = None
     warnings = [found.warning] if found.warning else []
     if install:
-        files = [path / "requirements.txt", *(path / "custom_nodes" / pin.name / "requirements.txt" for pin in wanted)]
+        files = [path / "requirements.txt", *(path / "custom_nodes" / pin.name / "requirements.txt" for pin in wanted if not pin.bundled)]
         lines = [line for file in files for line in requirements.read(file, pins.leave_out)]
         installed = requirements.install(lines, on_event)
         if missing := requirements.missing_torch():

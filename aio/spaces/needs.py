@@ -38,7 +38,7 @@ def text(config: Config, root: Path, wanted_packs: Iterable[str] = ()) -> str:
     """
     space, pins = config.data["space"], comfyui_dir.parse(config.data["comfyui"])
     own = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
-    wanted = [pins.comfyui, *(pins.pack(name) for name in wanted_packs)]
+    wanted = [pins.comfyui, *(pin for pin in map(pins.pack, wanted_packs) if not pin.bundled)]
     groups = [("Torch, of those that ZeroGPU offers", space["requirements"]), ("aio", own)]
     groups += [(f"{pin.name} at {pin.revision}", recorded(pin)) for pin in wanted]
     named = {_name(line) for line in space["requirements"]}
@@ -89,7 +89,7 @@ def record(pins: Pins) -> Mapping[str, Any]:
     """What `RECORD` should hold: renewed from the ComfyUI and the packs that are set up at their pins, else as it is."""
     held = json.loads(RECORD.read_text(encoding="utf-8")) if RECORD.is_file() else {}
     fresh = {pin.name: {"revision": pin.revision, "requirements": requirements.read(folder / "requirements.txt")} for pin, folder in _set_up(pins)}
-    names = ("ComfyUI", *sorted(pins.packs))
+    names = ("ComfyUI", *sorted(name for name, pin in pins.packs.items() if not pin.bundled))
     return {name: found for name in names if (found := fresh.get(name) or held.get(name))}
 
 
@@ -101,6 +101,6 @@ def _set_up(pins: Pins) -> Iterator[tuple[Pin, Path]]:
     if found is None:
         return
     yield pins.comfyui, found.path
-    for pin in pins.packs.values():
+    for pin in (pin for pin in pins.packs.values() if not pin.bundled):
         if comfyui_dir.head(found.path / "custom_nodes" / pin.name) == pin.revision:
             yield pin, found.path / "custom_nodes" / pin.name
