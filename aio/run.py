@@ -34,7 +34,7 @@ def run(job: Job, engine: Engine, on_event: OnEvent = ignore) -> Artifacts:
     patch     = render(request)                                          # Request -> tuple[Operation, ...]
     prompt    = apply(patch, load(request.config.workflow))              # patch   -> Prompt (API format)
     if engine.models_dir is not None:
-        ensure(models_of(prompt), request.config.data["registry"], engine.models_dir, on_event)
+        ensure(models_of(prompt), request.config.data["registry"], engine.models_dir, on_event, rules=request.config.data.get("download"))
     recipe    = metadata(request, patch, prompt, f"{engine.name} {engine.revision}", job.params)
     artifacts = engine.execute(prompt, request, on_event, metadata=recipe)
     timings.note(request, prompt, artifacts)                             # for the duration model; never a run's failure

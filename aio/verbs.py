@@ -54,7 +54,7 @@ def models(command: Command) -> int:
         if folder is None:
             raise ConfigError("models --fetch: ComfyUI is not set up, so there is no models folder to link into: run `python -m aio setup` first")
         with Console() as console:
-            registry.ensure(refs.values(), config.data["registry"], folder, console)
+            registry.ensure(refs.values(), config.data["registry"], folder, console, rules=config.data.get("download"))
         print(f"all {len(found)} files are in {folder}")
         return 0
     return 0 if not missing else 1

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
-import random
 import signal
 import statistics
 import subprocess
@@ -15,59 +13,20 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
+import fakehub
 import pytest
 import yaml
-from fakehub import COMMIT, FakeHub
+from fakehub import COMMIT, DATA, KEY, NAME, REF, REPO, FakeHub, child, ensure, entry, part_of, sha256
 
 from aio import download
 from aio.download import hub as transfer
 from aio.errors import Cancelled, ConfigError, ModelMissing, OutputError
-from aio.registry import ModelRef, RegistryEntry, ensure, models_of, parse, status
+from aio.registry import ModelRef, models_of, parse, status
 from aio.registry import cache as disk
 
+cache, hub = fakehub.cache, fakehub.hub   # fixtures
+
 ROOT = Path(__file__).resolve().parents[1]
-REPO, NAME = "owner/weights", "model.safetensors"
-DATA = random.Random(1).randbytes(400_000)
-REF = ModelRef("loras", NAME, "7", "lora_name")
-
-
-def sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
-
-
-def entry(**values: object) -> RegistryEntry:
-    usual = {"name": NAME, "repo": REPO, "path": f"split/{NAME}", "folder": "loras", "size": len(DATA), "sha256": sha256(DATA)}
-    return RegistryEntry(**{**usual, **values})
-
-
-@pytest.fixture
-def cache(tmp_path, monkeypatch):
-    import huggingface_hub.constants as constants
-    import huggingface_hub.utils._detect_agent as agents
-
-    folder = tmp_path / "hf" / "hub"
-    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_HUB_OFFLINE", "HF_ENDPOINT"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HF_HUB_CACHE", str(folder))
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(agents, "_registry", agents._EMPTY_REGISTRY)   # else the first request asks the real Hub for a list
-    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "no-token"))
-    monkeypatch.setattr(transfer, "RETRY_SECONDS", 0.01)
-    return folder
-
-
-@pytest.fixture
-def hub(cache, monkeypatch):
-    with FakeHub({(REPO, f"split/{NAME}"): DATA}) as fake:
-        monkeypatch.setenv("HF_ENDPOINT", fake.url)
-        yield fake
-
-
-KEY = (REPO, f"split/{NAME}")
-
-
-def part_of(cache: Path) -> Path:
-    return cache / "models--owner--weights" / "blobs" / f"aio-{sha256(DATA)}.part"
 
 
 # -- the registry and the prompt
@@ -235,15 +194,13 @@ ensure([ModelRef("loras", sys.argv[2], "1", "lora_name")], entries, Path(sys.arg
 """
 
 
-def child(models: Path, hub: FakeHub, cache: Path) -> subprocess.Popen:
-    places = {"HF_ENDPOINT": hub.url, "HF_HUB_CACHE": str(cache), "HF_HOME": str(cache.parent)}
-    env = {**os.environ, "HF_HUB_OFFLINE": "0", "PYTHONPATH": str(ROOT), **places}
-    return subprocess.Popen([sys.executable, "-c", CHILD, REPO, NAME, str(models)], env=env)
+def start(models: Path, hub: FakeHub, cache: Path) -> subprocess.Popen:
+    return subprocess.Popen(**child(models, hub, cache, CHILD, REPO, NAME))
 
 
 def test_a_killed_download_is_resumed_by_the_next_process(tmp_path, hub, cache):
     hub.delay = 0.05
-    process = child(tmp_path / "models", hub, cache)
+    process = start(tmp_path / "models", hub, cache)
     deadline = time.monotonic() + 15
     while not (part_of(cache).is_file() and part_of(cache).stat().st_size > 60_000):
         assert time.monotonic() < deadline and process.poll() is None
@@ -260,7 +217,7 @@ def test_a_killed_download_is_resumed_by_the_next_process(tmp_path, hub, cache):
 
 def test_two_processes_that_need_the_same_file_fetch_it_once(tmp_path, hub, cache):
     hub.delay = 0.03
-    both = [child(tmp_path / f"models{n}", hub, cache) for n in (1, 2)]
+    both = [start(tmp_path / f"models{n}", hub, cache) for n in (1, 2)]
     assert [process.wait(timeout=20) for process in both] == [0, 0]
     assert len(hub.gets()) == 1
     assert all((tmp_path / f"models{n}" / "loras" / NAME).read_bytes() == DATA for n in (1, 2))
@@ -393,18 +350,18 @@ def test_a_full_disk_is_told_before_the_download_and_during_it(tmp_path, hub, mo
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(download.shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
+        patch.setattr(download.place.shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
         with pytest.raises(OutputError, match=r"0.4 MB to fetch and only 1.0 kB free; make room, or set HF_HOME"):
             ensure([REF], {NAME: entry()}, tmp_path / "models")
     assert hub.gets() == []
     monkeypatch.setattr(transfer, "_stream", full)
-    with pytest.raises(OutputError, match=r"cache is full; free some space and run again, it resumes"):
+    with pytest.raises(OutputError, match=r"the disk is full; make room and run again: it goes on where it stopped, or set HF_HOME"):
         ensure([REF], {NAME: entry()}, tmp_path / "models")
 
 
 def test_a_models_folder_that_cannot_be_written_is_an_error_that_names_it(tmp_path, hub):
     (tmp_path / "models").write_text("a file")
-    with pytest.raises(OutputError, match=r"models must be a folder that you may write"):
+    with pytest.raises(OutputError, match=r"models: a part of this path is a file, not a folder; move that file away, or set AIO_MODELS_DIR"):
         ensure([REF], {NAME: entry()}, tmp_path / "models")
 
 

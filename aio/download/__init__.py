@@ -1,28 +1,41 @@
-"""Make the models of a prompt present: check what is there, fetch what is missing, link it into ComfyUI's models folder."""
+"""Make the models of a prompt present: check what is there, fetch what is missing, put it into ComfyUI's models folder.
+
+Whatever can be known beforehand is: what the Hub holds, how the models folder takes files of the cache, room on both disks.
+"""
 
 from __future__ import annotations
 
-import hashlib
 import os
-import shutil
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from aio.download import hub
-from aio.download.remedies import by_hand
-from aio.errors import AioError, ModelMissing, OutputError, nearest
+from aio.download import hub, place, remedies
+from aio.download.damage import check, drop, ours
+from aio.download.lookup import look_up
+from aio.download.rules import Rules, parse
+from aio.download.work import named, progress, together
+from aio.errors import AioError, ModelMissing, nearest
 from aio.registry import SAFE_ENDINGS, ModelStatus, RegistryEntry
 from aio.registry import cache as disk
 from aio.values import Event, OnEvent
 
-PARALLEL = 3
-"""Files at once: one stream seldom fills a line, and more only fight for the disk."""
-TICK_SECONDS = 0.2
-_RATE_SECONDS = 10.0
+_QUIET_SECONDS = 1.0
+"""A question that is answered sooner is not worth a line."""
+
+
+@dataclass(slots=True)
+class _Task:
+    """A file that must come to `target`: from `source` in the cache, or from `transfer`. how: see aio.download.place."""
+
+    state: ModelStatus
+    target: Path
+    source: Path | None
+    transfer: hub.Transfer | None = None
+    how: str = ""
 
 
 def complete(
@@ -32,169 +45,153 @@ def complete(
     cache: Path,
     on_event: OnEvent,
     verify: bool,
+    given: Mapping[str, Any] | Rules | None = None,
 ) -> None:
-    """Do what `aio.registry.ensure` promises, for the models that it found."""
-    problems = [problem for state in states if (problem := _problem(state, registry))]
-    fetchable = [state for state in states if state.state == "missing" and not _problem(state, registry)]
-    transfers = _look_up(fetchable, cache, problems)
-    if problems:   # before minutes of hashing
-        raise ModelMissing("\n".join(problems))
+    """Do what `aio.registry.ensure` promises, for the models that it found. `given`: the config's `download`."""
+    rules, problems = parse(given), [problem for state in states if (problem := _problem(state, registry))]
+    missing = [state for state in states if state.state == "missing" and not _problem(state, registry)]
+    problems += [in_the_way for state in states if state.state in ("missing", "cached") and (in_the_way := _in_the_way(state, models_dir))]
+    found = _ask(missing, cache, problems, rules, on_event)
+    _raise(problems)   # before minutes of hashing
     try:
-        broken = _check(states, models_dir, on_event, verify)
-        transfers |= _look_up([state for state in broken if _drop(state, cache, problems)], cache, problems)
-        if problems:
-            raise ModelMissing("\n".join(problems))
-        _room(transfers.values(), cache)
-        disk.remember(models_dir, _fetch(list(transfers.values()), on_event))
-        for state in states:
-            stays = state.state == "present" and state.path and state.path.is_file()   # a damaged one is gone by now
-            if not stays and state.entry and (path := disk.cached(state.entry, cache)):
-                place = models_dir / state.folder / state.name
-                place.parent.mkdir(parents=True, exist_ok=True)
-                disk.link(path.absolute(), place)
+        broken = check(states, models_dir, on_event, verify, rules)
+        damaged = [state for state in broken if ours(state, cache, problems)]
+        found |= _ask(damaged, cache, problems, rules, on_event)
+        _raise(problems)
+        for state in damaged:
+            drop(state, problems)
+        _raise(problems)
     except OSError as error:
-        place, reason = error.filename or models_dir, error.strerror or error
-        raise OutputError(f"{place}: {reason}; {models_dir} must be a folder that you may write") from None
+        raise remedies.disk(error, remedies.MODELS, models_dir) from None
+    for note in (transfer.note for transfer in found.values() if transfer.note):
+        on_event(Event("warning", note))
+    tasks = list(_tasks(states, broken, found, models_dir, cache))
+    for folder in dict.fromkeys(transfer.part.parent for transfer in found.values()):
+        place.writable(folder, remedies.CACHE)
+    for task in tasks:
+        task.how = place.proven(task.source, task.transfer.folder / "blobs" if task.transfer else cache, task.target.parent)
+    place.room(_needs(found, tasks, models_dir, cache))
+    try:
+        blobs = _fetch(list(found.values()), on_event, rules)
+        disk.remember(models_dir, {disk.identity(os.stat(blob)): found[name].sha256 for name, blob in blobs.items()})
+        _put(tasks, blobs, models_dir, on_event)
+    except OSError as error:
+        raise remedies.disk(error, remedies.MODELS, models_dir) from None
+
+
+def _raise(problems: Sequence[str]) -> None:
+    if problems:
+        raise ModelMissing("\n".join(problems))
 
 
 def _problem(state: ModelStatus, registry: Mapping[str, RegistryEntry]) -> str:
     """Why a model can never be fetched, or nothing."""
     where = f"{state.name} (node {state.node})" if state.node else state.name
     if state.state == "unknown" and state.note:
-        return f"{where}: {state.note}; give its plain file name"
+        return f"{where}: {state.note}"
     if state.state == "unknown":
         hint = nearest(state.name, registry)
-        place = f"models/{state.folder or '<folder>'}"
-        return f"{where}: not in the registry and not in {place}.{hint} Put the file there, or add it to conf/registry"
+        folder = f"models/{state.folder or '<folder>'}"
+        return f"{where}: not in the registry and not in {folder}.{hint} Put the file there, or add it to conf/registry"
     entry = state.entry
     if state.state == "missing" and entry and not entry.sha256 and not state.name.lower().endswith(SAFE_ENDINGS):
-        return f"{where}: only safetensors are fetched without a sha256; write one into its registry entry, or {by_hand(entry)}"
+        return f"{where}: only safetensors are fetched without a sha256; write one into its registry entry, or {remedies.by_hand(entry)}"
     return ""
 
 
-def _look_up(missing: Sequence[ModelStatus], cache: Path, problems: list[str]) -> dict[Path, hub.Transfer]:
-    """Ask the Hub about all files at once; a file that two folders need is one transfer."""
-    entries = list({state.entry.name: state.entry for state in missing if state.entry}.values())
-    found: dict[Path, hub.Transfer] = {}
-    if entries:
-        with ThreadPoolExecutor(min(8, len(entries))) as pool:
-            for future in [pool.submit(hub.look_up, entry, cache) for entry in entries]:
-                try:
-                    found[future.result().blob] = future.result()
-                except AioError as error:
-                    problems.append(str(error))
-    return found
+def _in_the_way(state: ModelStatus, models_dir: Path) -> str:
+    """What stands where the file shall lie, or nothing; a link that leads nowhere is replaced."""
+    target = models_dir / state.folder / state.name
+    if target.is_symlink() or not os.path.lexists(target):
+        return ""
+    return f"{target}: {'a folder' if target.is_dir() else 'no plain file, and it'} is in the way: move it away and run again"
 
 
-def _check(states: Sequence[ModelStatus], models_dir: Path, on_event: OnEvent, verify: bool) -> list[ModelStatus]:
-    """Hash what was never hashed, and return all that is not what it should be."""
-    broken = [state for state in states if state.state == "corrupt"]
-    todo = {state.path: state for state in states if state.path and state.state != "corrupt" and not state.verified} if verify else {}
-    hashes: dict[str, str] = {}
-    done = [0]
-    total = sum(state.bytes or 0 for state in todo.values())
-    stop = threading.Event()
+def _ask(
+    states: Sequence[ModelStatus], cache: Path, problems: list[str], rules: Rules, on_event: OnEvent
+) -> dict[str, hub.Transfer]:
+    """Ask the Hub about all files at once: entry name -> transfer; a file that two folders need is one."""
+    entries = list({state.entry.name: state.entry for state in states if state.entry}.values())
+    if not entries:
+        return {}
+    stop, started = threading.Event(), time.monotonic()
 
-    def digest(path: Path) -> tuple[str, str]:
-        found = hashlib.sha256()
-        with path.open("rb") as file:
-            before = disk.identity(os.fstat(file.fileno()))
-            while chunk := file.read(1 << 20):
-                if stop.is_set():
-                    raise hub.Stopped
-                found.update(chunk)
-                done[0] += len(chunk)
-        return before, found.hexdigest()
+    def asked(entry: RegistryEntry) -> hub.Transfer | AioError:
+        try:
+            return look_up(entry, cache, rules, stop)
+        except AioError as error:
+            return error
 
-    if todo:
-        label = f"Checking {_names([state.name for state in todo.values()])}"
-        found = _together([lambda path=path: digest(path) for path in todo], stop, _progress(label, lambda: done[0], total, on_event))
-        for (path, state), (identity, sha256) in zip(todo.items(), found, strict=True):
-            hashes[identity] = sha256
-            if sha256 != disk.expected(state.entry, path):
-                broken.append(state)
-        disk.remember(models_dir, hashes)
-    return broken
+    def tick() -> None:
+        if time.monotonic() - started > _QUIET_SECONDS:
+            on_event(Event("download", f"Asking the Hub about {named([entry.name for entry in entries])}"))
+
+    answers = together([lambda one=one: asked(one) for one in entries], stop, tick, 8)
+    problems += [str(answer) for answer in answers if isinstance(answer, AioError)]
+    return {entry.name: answer for entry, answer in zip(entries, answers, strict=True) if isinstance(answer, hub.Transfer)}
 
 
-def _drop(state: ModelStatus, cache: Path, problems: list[str]) -> bool:
-    """Remove a damaged file where it is the cache's, to be fetched anew; the user's own file is theirs to move."""
-    assert state.path is not None and state.entry is not None
-    damaged = disk.blob_behind(state.path) or state.path
-    try:
-        if not damaged.resolve().is_relative_to(cache.resolve()):
-            want = f"sha256 {state.entry.sha256}" if state.entry.sha256 else f"{state.entry.size} bytes"
-            problems.append(f"{state.path}: not the file that the registry records ({want}): move it away, or correct the registry")
-            return False
-        damaged.unlink()
-        if state.path.is_symlink():
-            state.path.unlink()
-    except OSError as error:
-        problems.append(f"{damaged}: damaged, and it cannot be removed ({error.strerror}): delete it and run again")
-        return False
-    return True
+def _tasks(
+    states: Sequence[ModelStatus], broken: Sequence[ModelStatus], found: Mapping[str, hub.Transfer], models_dir: Path, cache: Path
+) -> Iterator[_Task]:
+    for state in states:
+        if state.entry and (state.state != "present" or state in broken):
+            transfer = found.get(state.entry.name)
+            yield _Task(state, models_dir / state.folder / state.name, None if transfer else disk.cached(state.entry, cache), transfer)
 
 
-def _room(transfers: Iterable[hub.Transfer], cache: Path) -> None:
-    need = sum(transfer.size - transfer.done for transfer in transfers)
-    place = next(folder for folder in (cache, *cache.absolute().parents) if folder.is_dir())
-    free = shutil.disk_usage(place).free
-    if need > free:
-        raise OutputError(f"{cache}: {_size(need)} to fetch and only {_size(free)} free; make room, or set HF_HOME to a larger disk")
+def _needs(found: Mapping[str, hub.Transfer], tasks: Sequence[_Task], models_dir: Path, cache: Path) -> list[place.Need]:
+    """The room that both disks must have."""
+    needs = [place.Need(cache, sum(one.size - one.done for one in found.values()), "to fetch", remedies.CACHE)]
+    for task in tasks:
+        if task.how == "copy":
+            size = task.transfer.size if task.transfer else task.source.stat().st_size if task.source else 0
+            needs.append(place.Need(models_dir, size, f"to copy to {task.target.parent}, which takes no links", remedies.MODELS))
+    return needs
 
 
-def _fetch(transfers: Sequence[hub.Transfer], on_event: OnEvent) -> dict[str, str]:
-    """Fetch all; return identity -> sha256 of the new blobs."""
+def _fetch(transfers: Sequence[hub.Transfer], on_event: OnEvent, rules: Rules) -> dict[str, Path]:
+    """Fetch all; entry name -> blob."""
     if not transfers:
         return {}
     stop = threading.Event()
     total = sum(transfer.size for transfer in transfers)
-    label = f"Downloading {_names([transfer.entry.name for transfer in transfers])}"
-    tick = _progress(label, lambda: sum(transfer.done for transfer in transfers), total, on_event)
-    blobs = _together([lambda one=one: hub.fetch(one, stop) for one in transfers], stop, tick)
-    return {disk.identity(os.stat(blob)): one.sha256 for blob, one in zip(blobs, transfers, strict=True)}
+    label = f"Downloading {named([transfer.entry.name for transfer in transfers])}"
+    tick = progress(label, lambda: sum(transfer.done for transfer in transfers), total, on_event)
+    blobs = together([lambda one=one: hub.fetch(one, stop, rules) for one in transfers], stop, tick, rules.parallel)
+    return {one.entry.name: blob for blob, one in zip(blobs, transfers, strict=True)}
 
 
-def _together(jobs: Sequence[Callable[[], object]], stop: threading.Event, tick: Callable[[], None]) -> list:
-    """Run jobs in PARALLEL threads and return their results in order; the first failure stops the rest."""
-    pool = ThreadPoolExecutor(PARALLEL, thread_name_prefix="aio-models")
-    futures: list[Future] = [pool.submit(job) for job in jobs]
-    pending = set(futures)
-    try:
-        while pending:
-            done, pending = wait(pending, timeout=TICK_SECONDS, return_when=FIRST_COMPLETED)
-            tick()
-            for future in done:
-                future.result()
-    finally:
-        stop.set()
-        pool.shutdown(wait=True, cancel_futures=True)
-    return [future.result() for future in futures]
+def _put(tasks: Sequence[_Task], blobs: Mapping[str, Path], models_dir: Path, on_event: OnEvent) -> None:
+    """Give each file its place in the models folder."""
+    copies: list[tuple[Path, _Task]] = []
+    for task in tasks:
+        source = blobs.get(task.transfer.entry.name) if task.transfer else task.source
+        if source is None:
+            continue
+        if task.how == "copy":
+            copies.append((source, task))
+        else:
+            disk.link(source.absolute(), task.target, task.how)
+    if copies:
+        _copy(copies, models_dir, on_event)
 
 
-def _progress(label: str, done: Callable[[], int], total: int, on_event: OnEvent) -> Callable[[], None]:
-    """A function that reports share and time left, the rate being that of the last ten seconds.
+def _copy(copies: Sequence[tuple[Path, _Task]], models_dir: Path, on_event: OnEvent) -> None:
+    on_event(Event("warning", (
+        f"{models_dir} takes no links to the Hugging Face cache, so that {named([task.state.name for _, task in copies])} must be copied and "
+        "take their room twice. To save it: Windows' developer mode, or HF_HOME and AIO_MODELS_DIR on one disk that has links"
+    )))
+    stop, done = threading.Event(), [0]
 
-    The message stays the same all the way: a log shows it once, a bar moves by the fraction.
-    """
-    marks: deque[tuple[float, int]] = deque([(time.monotonic(), done())])
+    def count(size: int) -> None:
+        done[0] += size
 
-    def tick() -> None:
-        now, bytes_now = time.monotonic(), done()
-        marks.append((now, bytes_now))
-        while len(marks) > 2 and now - marks[0][0] > _RATE_SECONDS:
-            marks.popleft()
-        rate = (bytes_now - marks[0][1]) / max(now - marks[0][0], 1e-6)
-        left = (total - bytes_now) / rate if rate > 0 else None
-        on_event(Event("download", f"{label}, {_size(total)}", fraction=bytes_now / total if total else 1.0, seconds_left=left))
+    label = f"Copying {named([task.state.name for _, task in copies])} into the models folder"
+    tick = progress(label, lambda: done[0], sum(source.stat().st_size for source, _ in copies), on_event)
 
-    return tick
+    def one(source: Path, task: _Task) -> tuple[str, str]:
+        want = task.transfer.sha256 if task.transfer else disk.expected(task.state.entry, source)
+        return place.copy(source, task.target, models_dir, want, count, stop)
 
-
-def _names(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{len(names)} files"
-
-
-def _size(count: int) -> str:
-    """Bytes for people, decimal as the Hub shows them."""
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB" if count >= 1e5 else f"{count / 1e3:.1f} kB"
+    disk.remember(models_dir, dict(together([lambda pair=pair: one(*pair) for pair in copies], stop, tick, 1)))

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from glob import escape
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from aio.errors import ConfigError, nearest
 from aio.registry import cache as disk
+from aio.registry.entry import RegistryEntry, contained, parse
 from aio.values import OnEvent, Prompt, ignore
+
+__all__ = ["ModelRef", "ModelStatus", "RegistryEntry", "contained", "ensure", "models_of", "parse", "status"]
 
 MODEL_ENDINGS = (".safetensors", ".sft", ".gguf", ".ckpt", ".pt", ".pt2", ".pth", ".bin", ".pkl")
 """What ComfyUI lists as a model (folder_paths.supported_pt_extensions at v0.33.0), and GGUF."""
@@ -25,81 +26,6 @@ ALIASES = {"unet": "diffusion_models", "clip": "text_encoders", "unet_gguf": "di
 
 ALSO = {"diffusion_models": "unet", "text_encoders": "clip"}
 """Second places that ComfyUI looks in (folder_paths.py:30-31 at v0.33.0)."""
-
-_SHA256 = re.compile(r"[0-9a-f]{64}")
-
-
-@dataclass(frozen=True, slots=True)
-class RegistryEntry:
-    """One weight file that aio can fetch. See conf/registry/ltx23.yaml.
-
-    Attributes:
-        name: file name as workflows use it. folder: ComfyUI models/<folder>.
-        repo, path, revision: where it lies on the Hub. size: bytes, None when unknown; rounded if `size_approx`.
-        sha256: of the file, hex; None: the Hub's own is checked.
-        base: the model that a LoRA was made for. note: for people.
-    """
-
-    name: str
-    repo: str
-    path: str
-    revision: str = "main"
-    size: int | None = None
-    size_approx: bool = False
-    sha256: str | None = None
-    folder: str = "checkpoints"
-    base: str = ""
-    note: str = ""
-
-
-def parse(mapping: Mapping[str, Any]) -> Mapping[str, RegistryEntry]:
-    """Read the config's `registry`; an entry of null is left out, one read before stays.
-
-    Raises:
-        ConfigError: every unknown key (with the nearest known one) and every illegal value.
-    """
-    keys = [f.name for f in fields(RegistryEntry) if f.name != "name"]
-    entries: dict[str, RegistryEntry] = {}
-    faults: list[str] = []
-    for name, raw in mapping.items():
-        if isinstance(raw, RegistryEntry):
-            entries[name] = raw
-            continue
-        if raw is None:
-            continue
-        if not isinstance(raw, Mapping):
-            faults.append(f"registry: {name}: expected a mapping with repo and path")
-            continue
-        values = {str(key): value for key, value in raw.items()}
-        found = [f"unknown key {key!r}.{nearest(key, keys)}" for key in values if key not in keys]
-        found += [f"key {key!r} is missing" for key in ("repo", "path") if not values.get(key)]
-        found = found or list(_illegal(str(name), values))
-        faults += [f"registry: {name}: {fault}" for fault in found]
-        if not found:
-            kept = {key: value for key, value in values.items() if value is not None}
-            entries[str(name)] = RegistryEntry(name=str(name), **kept)
-    if faults:
-        raise ConfigError("\n".join(faults))
-    return entries
-
-
-def _illegal(name: str, values: Mapping[str, Any]) -> Iterable[str]:
-    size, sha256 = values.get("size"), values.get("sha256")
-    if not re.fullmatch(r"[\w.-]+/[\w.-]+", str(values["repo"])):
-        yield f"repo {values['repo']!r} is not OWNER/NAME"
-    for key, value in (("name", name), ("path", values["path"]), ("folder", values.get("folder", "checkpoints"))):
-        if not contained(str(value)):
-            yield f"{key} {value!r} leaves its folder"
-    if size is not None and (not isinstance(size, int) or isinstance(size, bool) or size < 0):
-        yield f"size {size!r} is not a number of bytes"
-    if sha256 is not None and not _SHA256.fullmatch(str(sha256)):
-        yield f"sha256 {sha256!r} is not 64 lower-case hex digits"
-
-
-def contained(name: str) -> bool:
-    """Whether `name` is a relative path that stays inside the folder it is put in, on every platform."""
-    parts = name.split("/")
-    return bool(name) and not any(part in ("", ".", "..") for part in parts) and not re.search(r'[\x00-\x1f\\:*?"<>|]', name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +119,17 @@ def _status(
     ref: ModelRef, entry: RegistryEntry | None, models_dir: Path | None, cache: Path, memory: Mapping[str, str]
 ) -> ModelStatus:
     if not contained(ref.name):
-        return ModelStatus(ref.name, ref.folder, None, "unknown", note="the name leaves the models folder", node=ref.node)
+        return ModelStatus(ref.name, ref.folder, None, "unknown", note="the name leaves the models folder; give its plain file name", node=ref.node)
+    try:
+        return _found(ref, entry, models_dir, cache, memory)
+    except OSError as error:   # a folder that may not be read, a name longer than the disk takes
+        note = f"cannot be looked for: {error.strerror or error} ({error.filename or models_dir}); see to that folder, or give another name"
+        return ModelStatus(ref.name, ref.folder, None, "unknown", entry=entry, note=note, node=ref.node)
+
+
+def _found(
+    ref: ModelRef, entry: RegistryEntry | None, models_dir: Path | None, cache: Path, memory: Mapping[str, str]
+) -> ModelStatus:
     folder = ref.folder or (entry.folder if entry else "")
     if not folder and models_dir:   # a pack's node and a file of the user's: wherever it lies
         folder = next((path.relative_to(models_dir).parts[0] for path in models_dir.glob(f"*/{escape(ref.name)}")), "")
@@ -220,6 +156,7 @@ def ensure(
     *,
     cache: Path | None = None,
     verify: bool = True,
+    rules: Mapping[str, Any] | None = None,
 ) -> tuple[ModelStatus, ...]:
     """Return once every model stands, verified, at models/<folder>/<name>. About a millisecond where all is in place.
 
@@ -228,6 +165,7 @@ def ensure(
     Args:
         on_event: gets `download` events in the calling thread; what it raises (Cancelled) stops the transfers, which resume later.
         cache: Hugging Face cache, else the environment's. verify: False trusts files of the right size that were never hashed.
+        rules: the config's `download`.
 
     Raises:
         ModelMissing: one line a file: not known, gated, offline, damaged, ... and what to do. OutputError: no room, no permission.
@@ -237,6 +175,6 @@ def ensure(
     if any(state.state != "present" or (verify and not state.verified) for state in states):
         from aio import download  # only here: most runs need nothing
 
-        download.complete(states, registry, models_dir, cache, on_event, verify)
+        download.complete(states, registry, models_dir, cache, on_event, verify, rules)
         states = status(refs, registry, models_dir, cache)
     return states

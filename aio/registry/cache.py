@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import json
 import os
 import re
-import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aio import paths
+from aio.outside import json_of, text_of
 
 if TYPE_CHECKING:
-    from aio.registry import RegistryEntry
+    from aio.registry.entry import RegistryEntry
 
 COMMIT, _SHA256 = re.compile(r"[0-9a-f]{40}"), re.compile(r"[0-9a-f]{64}")
-_MEMORY, _MEMORY_ENTRIES = ".aio-verified.json", 400
+_MEMORY, _MEMORY_ENTRIES, _MEMORY_MAX = ".aio-verified.json", 400, 1_000_000
+"""Files kept in the memory of hashes, and the bytes that so many cannot exceed."""
+_numbers = itertools.count()
 
 
 def repo_folder(entry: RegistryEntry, cache: Path) -> Path:
@@ -60,8 +63,10 @@ def cached(entry: RegistryEntry, cache: Path) -> Path | None:
     commit = entry.revision
     if not COMMIT.fullmatch(commit):
         try:
-            commit = (folder / "refs" / commit).read_text(encoding="utf-8").strip()
-        except OSError:
+            commit = text_of(folder / "refs" / commit, 1000).strip()
+        except (OSError, ValueError):
+            return None
+        if not COMMIT.fullmatch(commit):
             return None
     pointer = folder / "snapshots" / commit / entry.path
     blob = blob_behind(pointer)
@@ -77,10 +82,10 @@ def identity(stat: os.stat_result) -> str:
 def remembered(models_dir: Path) -> dict[str, str]:
     """identity -> sha256 of files hashed before. A damaged memory is an empty one: files are then hashed again."""
     try:
-        data = json.loads((models_dir / _MEMORY).read_text(encoding="utf-8"))
-        return data if isinstance(data, dict) else {}
+        data = json_of(text_of(models_dir / _MEMORY, _MEMORY_MAX), _MEMORY_MAX)
     except (OSError, ValueError):
         return {}
+    return {key: value for key, value in data.items() if isinstance(value, str)} if isinstance(data, dict) else {}
 
 
 def remember(models_dir: Path, hashes: Mapping[str, str]) -> None:
@@ -96,26 +101,42 @@ def remember(models_dir: Path, hashes: Mapping[str, str]) -> None:
 def write(path: Path, text: str) -> None:
     """Write a small file at once or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = _beside(path)
-    fresh.write_text(text, encoding="utf-8")
-    os.replace(fresh, path)
+    fresh = beside(path)
+    try:
+        fresh.write_text(text, encoding="utf-8")
+        os.replace(fresh, path)
+    except OSError:
+        fresh.unlink(missing_ok=True)
+        raise
 
 
-def _beside(path: Path) -> Path:
-    """A name that no other process or thread takes."""
-    return path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
+def beside(path: Path) -> Path:
+    """A name in the same folder that no other process or thread takes."""
+    return path.with_name(f".aio-{os.getpid()}-{next(_numbers)}")
 
 
-def link(target: str | Path, place: Path) -> None:
-    """Put a symbolic link at `place`, atomically, over another link but over nothing else. Never a copy.
+def link(target: str | Path, place: Path, how: str = "") -> None:
+    """Put a link at `place`, atomically, over another link but over nothing else.
 
-    Where links are not allowed (Windows without its developer mode) it is a hard link, which needs the same disk.
+    Args:
+        target: absolute, or relative to `place`'s folder. how: "symlink", "hard link" (which needs the same disk), or either:
+            Windows without its developer mode has only the latter.
+
+    Raises:
+        OSError: a file is in the way, or such links are not allowed there.
     """
     if place.exists() and not place.is_symlink():
         raise FileExistsError(errno.EEXIST, "a file of yours is in the way", str(place))
-    fresh = _beside(place)
-    try:
-        os.symlink(target, fresh)
-    except OSError:
-        os.link(os.path.realpath(place.parent / target), fresh)
-    os.replace(fresh, place)
+    fresh, tries = beside(place), [how] if how else ["symlink", "hard link"]
+    for kind in tries:
+        try:
+            if kind == "symlink":
+                os.symlink(target, fresh)
+            else:
+                os.link(os.path.realpath(place.parent / target), fresh)
+            os.replace(fresh, place)
+            return
+        except OSError:
+            fresh.unlink(missing_ok=True)
+            if kind == tries[-1]:
+                raise
