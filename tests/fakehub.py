@@ -129,7 +129,7 @@ class FakeHub:
 
     def __enter__(self) -> FakeHub:
         handler = type("Handler", (_Handler,), {"hub": self})
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self.server = _Server(("127.0.0.1", 0), handler)
         self.server.daemon_threads = True
         threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
         return self
@@ -150,6 +150,13 @@ class FakeHub:
     def gets(self) -> list[Asked]:
         """Requests for data, as the storage host saw them."""
         return [asked for asked in self.log if asked.method == "GET" and asked.path.startswith("storage/")]
+
+
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 64
+
+    def handle_error(self, *_: object) -> None:
+        """A client that goes away is what most tests are about."""
 
 
 class _Handler(BaseHTTPRequestHandler):

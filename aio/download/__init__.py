@@ -50,7 +50,8 @@ def complete(
     """Do what `aio.registry.ensure` promises, for the models that it found. `given`: the config's `download`."""
     rules, problems = parse(given), [problem for state in states if (problem := _problem(state, registry))]
     missing = [state for state in states if state.state == "missing" and not _problem(state, registry)]
-    problems += [in_the_way for state in states if state.state in ("missing", "cached") and (in_the_way := _in_the_way(state, models_dir))]
+    targets = [models_dir / state.folder / state.name for state in states if state.state in ("missing", "cached")]
+    problems += [in_the_way for target in targets if (in_the_way := place.in_the_way(target))]
     found = _ask(missing, cache, problems, rules, on_event)
     _raise(problems)   # before minutes of hashing
     try:
@@ -66,8 +67,10 @@ def complete(
     for note in (transfer.note for transfer in found.values() if transfer.note):
         on_event(Event("warning", note))
     tasks = list(_tasks(states, broken, found, models_dir, cache))
-    for folder in dict.fromkeys(transfer.part.parent for transfer in found.values()):
-        place.writable(folder, remedies.CACHE)
+    for transfer in found.values():
+        place.writable(transfer.blob.parent, remedies.CACHE)
+        problems += [in_the_way for path in (transfer.blob, transfer.part) if (in_the_way := place.in_the_way(path))]
+    _raise(problems)
     for task in tasks:
         task.how = place.proven(task.source, task.transfer.folder / "blobs" if task.transfer else cache, task.target.parent)
     place.room(_needs(found, tasks, models_dir, cache))
@@ -97,14 +100,6 @@ def _problem(state: ModelStatus, registry: Mapping[str, RegistryEntry]) -> str:
     if state.state == "missing" and entry and not entry.sha256 and not state.name.lower().endswith(SAFE_ENDINGS):
         return f"{where}: only safetensors are fetched without a sha256; write one into its registry entry, or {remedies.by_hand(entry)}"
     return ""
-
-
-def _in_the_way(state: ModelStatus, models_dir: Path) -> str:
-    """What stands where the file shall lie, or nothing; a link that leads nowhere is replaced."""
-    target = models_dir / state.folder / state.name
-    if target.is_symlink() or not os.path.lexists(target):
-        return ""
-    return f"{target}: {'a folder' if target.is_dir() else 'no plain file, and it'} is in the way: move it away and run again"
 
 
 def _ask(
@@ -190,8 +185,8 @@ def _copy(copies: Sequence[tuple[Path, _Task]], models_dir: Path, on_event: OnEv
     label = f"Copying {named([task.state.name for _, task in copies])} into the models folder"
     tick = progress(label, lambda: done[0], sum(source.stat().st_size for source, _ in copies), on_event)
 
-    def one(source: Path, task: _Task) -> tuple[str, str]:
+    def one(source: Path, task: _Task) -> None:
         want = task.transfer.sha256 if task.transfer else disk.expected(task.state.entry, source)
-        return place.copy(source, task.target, models_dir, want, count, stop)
+        place.copy(source, task.target, models_dir, want, count, stop)
 
-    disk.remember(models_dir, dict(together([lambda pair=pair: one(*pair) for pair in copies], stop, tick, 1)))
+    together([lambda pair=pair: one(*pair) for pair in copies], stop, tick, 1)

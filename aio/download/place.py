@@ -5,6 +5,7 @@ Which of them works, and whether there is room for it, is proved with a tiny fil
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -58,12 +59,19 @@ def _named(error: OSError, folder: Path) -> OSError:
             if part.is_symlink() and not part.exists():
                 return OSError(*_broken(part))
             if part.exists() and not part.is_dir():
-                return NotADirectoryError(20, "", str(part))
+                return NotADirectoryError(errno.ENOTDIR, "", str(part))
     return OSError(error.errno, error.strerror, str(folder))
 
 
 def _broken(link: Path) -> tuple[int, str, str]:
     return 0, f"a link to {os.readlink(link)}, which is not there: mount that disk or remove the link, and run again", str(link)
+
+
+def in_the_way(path: Path) -> str:
+    """What stands where a file shall lie, as a sentence, or nothing; a file or a link that leads nowhere is replaced."""
+    if path.is_file() or path.is_symlink() or not os.path.lexists(path):
+        return ""
+    return f"{path}: {'a folder' if path.is_dir() else 'no plain file, and it'} is in the way: move it away and run again"
 
 
 def proven(source: Path | None, cache: Path, folder: Path) -> str:
@@ -125,20 +133,22 @@ def room(needs: Iterable[Need]) -> None:
         raise OutputError("\n".join(short))
 
 
-def copy(source: Path, place: Path, models_dir: Path, sha256: str | None, count: Callable[[int], None], stop: threading.Event) -> tuple[str, str]:
-    """Copy a file of the cache to `place`, at once or not at all; return its identity and sha256. One at a time on a models folder.
+def copy(source: Path, place: Path, models_dir: Path, sha256: str | None, count: Callable[[int], None], stop: threading.Event) -> None:
+    """Copy a file of the cache to `place`, at once or not at all, and remember its sha256. One at a time on a models folder.
 
     Args:
         sha256: what it must be, None when that is not known. count: gets bytes as they are copied.
 
     Raises:
-        ModelMissing: the bytes are not what they must be. OSError. Stopped.
+        ModelMissing: the bytes are not what they must be. OSError: among others, a file of the user's has come meanwhile. Stopped.
     """
-    part = place.with_name(f".aio-{hashlib.sha256(place.name.encode()).hexdigest()[:16]}.part")   # the same name each time: a killed one is no litter
+    part = place.with_name(f".aio-{hashlib.sha256(place.name.encode()).hexdigest()[:16]}.part")   # the same each time: a killed one is no litter
     with locked(models_dir / ".aio-copy.lock", stop):
-        if place.is_file() and (known := disk.remembered(models_dir).get(disk.identity(place.stat()))) and known == sha256:
+        if place.is_file():
+            if disk.remembered(models_dir).get(disk.identity(place.stat())) != sha256:
+                raise FileExistsError(errno.EEXIST, "", str(place))
             count(place.stat().st_size)   # another process was faster
-            return disk.identity(place.stat()), known
+            return
         digest = hashlib.sha256()
         try:
             with source.open("rb") as old, part.open("wb") as new:
@@ -156,4 +166,4 @@ def copy(source: Path, place: Path, models_dir: Path, sha256: str | None, count:
         finally:
             with suppress(OSError):
                 part.unlink(missing_ok=True)
-        return disk.identity(place.stat()), digest.hexdigest()
+        disk.remember(models_dir, {disk.identity(place.stat()): digest.hexdigest()})

@@ -90,6 +90,8 @@ def remembered(models_dir: Path) -> dict[str, str]:
 
 def remember(models_dir: Path, hashes: Mapping[str, str]) -> None:
     """Add to `remembered`, safely with several processes."""
+    if not hashes:
+        return
     from filelock import FileLock
 
     models_dir.mkdir(parents=True, exist_ok=True)
