@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from aio import check as checking
-from aio import comfyui_dir, registry, schema
+from aio import comfyui_dir, download, registry, schema
 from aio import config as configuration
 from aio.command import Command
 from aio.config import Config
 from aio.console import Console
 from aio.errors import AioError, ConfigError
+from aio.registry.cache import hub_cache
 
 
 def models_dir(config: Config) -> Path | None:
@@ -50,6 +51,8 @@ def models(command: Command) -> int:
     need, have = (sum(one.bytes or 0 for one in group) / 1e9 for group in (found, [one for one in found if one not in missing]))
     choices = ", ".join(f"{group} {config.choices.get(group)}" for group in ("preset", "model"))
     print(f"{need:7.2f} GB needed ({choices}), {have:.2f} GB here, {need - have:.2f} GB missing")
+    for line in download.disks(found, folder, hub_cache()):
+        print(line)
     if "fetch" in command.options:
         if folder is None:
             raise ConfigError("models --fetch: ComfyUI is not set up, so there is no models folder to link into: run `python -m aio setup` first")

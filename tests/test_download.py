@@ -76,7 +76,7 @@ def test_a_line_that_stays_too_slow_is_told_with_its_pace_and_what_came_is_kept(
         ensure([REF], {NAME: entry()}, tmp_path / "models", rules=HASTY)
     assert "download.slowest_kb_s=0" in str(error.value) and len(hub.gets()) == 3
     if lie is trickle:
-        assert re.search(r"What came, 0.0 kB of 0.4 MB, stays, and the next run goes on there", str(error.value))
+        assert re.search(r"What came, 0\.\d kB of 0.4 MB, stays, and the next run goes on there", str(error.value))
         kept = part_of(cache).stat().st_size
         hub.lies = []
         ensure([REF], {NAME: entry()}, tmp_path / "models")
@@ -450,9 +450,9 @@ def test_the_room_on_both_disks_is_known_before_the_download(tmp_path, hub, cach
     monkeypatch.setattr(download.place.shutil, "disk_usage", lambda path: SimpleNamespace(free=free[side[str(path).endswith("/models")]]))
     (tmp_path / "models").mkdir()
     for free["cache"], free["models"], words in (
-        (10**9, 1000, r"models: 0.4 MB to copy to .*/models/loras, which takes no links and only 1.0 kB free; make room, or set AIO_MODELS_DIR"),
-        (1000, 10**9, r"hub: 0.4 MB to fetch and only 1.0 kB free; make room, or set HF_HOME"),
-        (1000, 1000, r"(?s)to fetch and only .*\n.*to copy to"),
+        (10**9, 1000, r"^0.4 MB to copy, for want of links, into .*/models, and only 1.0 kB free: make room, or set AIO_MODELS_DIR"),
+        (1000, 10**9, r"^0.4 MB to fetch into .*/hub, and only 1.0 kB free: make room, or set HF_HOME"),
+        (1000, 1000, r"to fetch into .*\n.*to copy, for want of links, into"),
     ):
         with pytest.raises(OutputError, match=words):
             ensure([REF], {NAME: entry()}, tmp_path / "models")
@@ -462,7 +462,7 @@ def test_the_room_on_both_disks_is_known_before_the_download(tmp_path, hub, cach
 def test_one_disk_for_both_must_have_room_for_both(tmp_path, hub, monkeypatch):
     refuse(monkeypatch, "symlink", "link")
     monkeypatch.setattr(download.place.shutil, "disk_usage", lambda path: SimpleNamespace(free=500_000))
-    with pytest.raises(OutputError, match=r"0.4 MB to fetch and 0.4 MB to copy to .* and only 0.5 MB free"):
+    with pytest.raises(OutputError, match=r"to fetch into .* and 0.4 MB to copy, .*, and only 0.5 MB free: make room, or set HF_HOME .* or set AIO"):
         ensure([REF], {NAME: entry()}, tmp_path / "models")
 
 
@@ -555,6 +555,25 @@ def test_a_models_folder_that_may_only_be_read_works_and_says_that_it_is_checked
     events = []
     ensure([REF], {NAME: entry()}, tmp_path / "models", events.append)
     assert any("mounted read-only" in event.message and "checks these files anew" in event.message for event in events)
+
+
+def test_models_tells_what_each_disk_must_take_and_which_lacks_room(tmp_path, hub, cache, monkeypatch):
+    models = tmp_path / "models"
+    (models / "loras").mkdir(parents=True)
+    states = status([REF], {NAME: entry()}, models)
+    assert re.fullmatch(rf"0.4 MB to fetch into {cache}, where [\d.]+ [GM]B are free", *download.disks(states, models, cache))
+    ensure_part(tmp_path, hub, 300_000)
+    refuse(monkeypatch, "symlink", "link")
+    monkeypatch.setattr(download.place.shutil, "disk_usage", lambda path: SimpleNamespace(free=450_000))
+    fetched, copied, short = download.disks(states, models, cache)
+    assert fetched == f"0.1 MB to fetch into {cache}, where 0.5 MB are free"   # what came before counts
+    assert copied == f"0.4 MB to copy, for want of links, into {models}, where 0.5 MB are free"
+    assert short.startswith(f"too little room: 0.1 MB to fetch into {cache} and 0.4 MB to copy, for want of links, into {models}, and only 0.5 MB")
+    monkeypatch.undo()
+    (models / "loras").rmdir()
+    (models / "loras").symlink_to("/nowhere/at/all")
+    assert "loras: a link to /nowhere/at/all, which is not there" in download.disks(states, models, cache)[-1]
+    assert download.disks([], models, cache) == []
 
 
 # -- kills and fights

@@ -351,7 +351,7 @@ def test_a_full_disk_is_told_before_the_download_and_during_it(tmp_path, hub, mo
 
     with monkeypatch.context() as patch:
         patch.setattr(download.place.shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
-        with pytest.raises(OutputError, match=r"0.4 MB to fetch and only 1.0 kB free; make room, or set HF_HOME"):
+        with pytest.raises(OutputError, match=r"0.4 MB to fetch into .*hub, and only 1.0 kB free: make room, or set HF_HOME"):
             ensure([REF], {NAME: entry()}, tmp_path / "models")
     assert hub.gets() == []
     monkeypatch.setattr(transfer, "_stream", full)

@@ -18,7 +18,7 @@ from aio.download.damage import check, drop, ours
 from aio.download.lookup import look_up
 from aio.download.rules import Rules, parse
 from aio.download.work import named, progress, together
-from aio.errors import AioError, ModelMissing, nearest
+from aio.errors import AioError, ModelMissing, OutputError, nearest
 from aio.registry import SAFE_ENDINGS, ModelStatus, RegistryEntry
 from aio.registry import cache as disk
 from aio.values import Event, OnEvent
@@ -73,13 +73,41 @@ def complete(
     _raise(problems)
     for task in tasks:
         task.how = place.proven(task.source, task.transfer.folder / "blobs" if task.transfer else cache, task.target.parent)
-    place.room(_needs(found, tasks, models_dir, cache))
+    fetched = sum(transfer.size - transfer.done for transfer in found.values())
+    copied = sum(task.transfer.size if task.transfer else task.state.bytes or 0 for task in tasks if task.how == "copy")
+    if short := place.lacking(place.needs(fetched, copied, cache, models_dir)):
+        raise OutputError("\n".join(short))
     try:
         blobs = _fetch(list(found.values()), on_event, rules)
         disk.remember(models_dir, {disk.identity(os.stat(blob)): found[name].sha256 for name, blob in blobs.items()})
         _put(tasks, blobs, models_dir, on_event)
     except OSError as error:
         raise remedies.disk(error, remedies.MODELS, models_dir) from None
+
+
+def disks(states: Sequence[ModelStatus], models_dir: Path | None, cache: Path) -> list[str]:
+    """What fetching would need of each disk, in sentences, the last ones about what it lacks. Quick: no network, no hashing."""
+    missing = {state.entry.name: state for state in states if state.state == "missing" and state.entry}
+    fetched, copied, problems = sum((state.bytes or 0) - _part(state.entry, cache) for state in missing.values() if state.entry), 0, []
+    for state in states:
+        if models_dir and state.entry and state.state in ("missing", "cached"):
+            folder = (models_dir / state.folder / state.name).parent
+            try:
+                how = place.proven(
+                    disk.cached(state.entry, cache), place.standing(cache), folder if os.path.lexists(folder) else place.standing(folder)
+                )
+                copied += (state.bytes or 0) if how == "copy" else 0
+            except OutputError as error:
+                problems.append(str(error))
+    needs = place.needs(fetched, copied, cache, models_dir or cache)
+    many = [f"{need}, where {remedies.size(place.free(need.folder))} are free" for need in needs]
+    return [*many, *(f"too little room: {short}" for short in place.lacking(needs)), *dict.fromkeys(problems)]
+
+
+def _part(entry: RegistryEntry, cache: Path) -> int:
+    """Bytes of an entry that came before."""
+    part = hub.part_of(disk.repo_folder(entry, cache), entry.sha256 or "-")
+    return part.stat().st_size if part.is_file() else 0
 
 
 def _raise(problems: Sequence[str]) -> None:
@@ -133,16 +161,6 @@ def _tasks(
         if state.entry and (state.state != "present" or state in broken):
             transfer = found.get(state.entry.name)
             yield _Task(state, models_dir / state.folder / state.name, None if transfer else disk.cached(state.entry, cache), transfer)
-
-
-def _needs(found: Mapping[str, hub.Transfer], tasks: Sequence[_Task], models_dir: Path, cache: Path) -> list[place.Need]:
-    """The room that both disks must have."""
-    needs = [place.Need(cache, sum(one.size - one.done for one in found.values()), "to fetch", remedies.CACHE)]
-    for task in tasks:
-        if task.how == "copy":
-            size = task.transfer.size if task.transfer else task.source.stat().st_size if task.source else 0
-            needs.append(place.Need(models_dir, size, f"to copy to {task.target.parent}, which takes no links", remedies.MODELS))
-    return needs
 
 
 def _fetch(transfers: Sequence[hub.Transfer], on_event: OnEvent, rules: Rules) -> dict[str, Path]:

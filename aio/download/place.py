@@ -18,7 +18,7 @@ from pathlib import Path
 from aio.download import remedies
 from aio.download.hub import locked
 from aio.download.watch import Stopped
-from aio.errors import ModelMissing, OutputError
+from aio.errors import ModelMissing
 from aio.registry import cache as disk
 
 _CHUNK = 1 << 20
@@ -26,12 +26,21 @@ _CHUNK = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """Room that a disk must have: `bytes` more under `folder`. `what`: to fetch or to copy. elsewhere: what to set for another disk."""
+    """Room that a disk must have: `bytes` more under `folder`. `what`: for which. elsewhere: what to set for another disk."""
 
     folder: Path
     bytes: int
     what: str
     elsewhere: str
+
+    def __str__(self) -> str:
+        return f"{remedies.size(self.bytes)} {self.what} {self.folder}"
+
+
+def needs(fetched: int, copied: int, cache: Path, models_dir: Path) -> list[Need]:
+    """The room for so many bytes to fetch and to copy."""
+    both = Need(cache, fetched, "to fetch into", remedies.CACHE), Need(models_dir, copied, "to copy, for want of links, into", remedies.MODELS)
+    return [need for need in both if need.bytes]
 
 
 def writable(folder: Path, elsewhere: str) -> Path:
@@ -110,27 +119,24 @@ def lacking(needs: Iterable[Need]) -> list[str]:
     """One sentence for each disk that has too little room."""
     disks: dict[int, list[Need]] = {}
     for need in needs:
-        place = standing(need.folder)
-        disks.setdefault(os.stat(place).st_dev, []).append(need)
+        disks.setdefault(os.stat(standing(need.folder)).st_dev, []).append(need)
     short = []
     for group in disks.values():
-        free = shutil.disk_usage(standing(group[0].folder)).free
-        if sum(need.bytes for need in group) > free:
-            many = " and ".join(f"{remedies.size(need.bytes)} {need.what}" for need in group if need.bytes)
-            ways = " or ".join(dict.fromkeys(need.elsewhere for need in group if need.bytes))
-            short.append(f"{group[0].folder}: {many} and only {remedies.size(free)} free; make room, or {ways}")
+        room = free(group[0].folder)
+        if sum(need.bytes for need in group) > room:
+            ways = " or ".join(need.elsewhere for need in group)
+            short.append(f"{' and '.join(map(str, group))}, and only {remedies.size(room)} free: make room, or {ways}")
     return short
+
+
+def free(folder: Path) -> int:
+    """Bytes that may still be written under `folder`."""
+    return shutil.disk_usage(standing(folder)).free
 
 
 def standing(folder: Path) -> Path:
     """The nearest folder on the way to `folder` that exists."""
     return next(part for part in (folder.absolute(), *folder.absolute().parents) if part.is_dir())
-
-
-def room(needs: Iterable[Need]) -> None:
-    """Raise OutputError where a disk has too little room, naming each."""
-    if short := lacking(needs):
-        raise OutputError("\n".join(short))
 
 
 def copy(source: Path, place: Path, models_dir: Path, sha256: str | None, count: Callable[[int], None], stop: threading.Event) -> None:
