@@ -52,6 +52,8 @@ def complete(
     missing = [state for state in states if state.state == "missing" and not _problem(state, registry)]
     targets = [models_dir / state.folder / state.name for state in states if state.state in ("missing", "cached")]
     problems += [in_the_way for target in targets if (in_the_way := place.in_the_way(target))]
+    if missing:
+        place.writable(cache, remedies.CACHE)   # huggingface_hub looks for its token there
     found = _ask(missing, cache, problems, rules, on_event)
     _raise(problems)   # before minutes of hashing
     try:

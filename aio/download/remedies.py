@@ -75,6 +75,8 @@ def no_hub(url: str) -> str:
 
 def size(count: float) -> str:
     """Bytes for people, decimal as the Hub shows them."""
+    if count < 1000:
+        return f"{count:.0f} bytes"
     return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB" if count >= 1e5 else f"{count / 1e3:.1f} kB"
 
 
