@@ -7,17 +7,18 @@ git HEAD, else (a copy without .git) by its version file and the committed hashe
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from aio import paths
 from aio.errors import ConfigError, EngineError, nearest
+from aio.outside import json_of, text_of
+from aio.registry.entry import contained
 
 ROOT = next(folder for folder in (Path(__file__).parent, Path(__file__).parents[1]) if (folder / "nodes").is_dir())
 """Folder that holds nodes/: the package itself in a wheel, the checkout otherwise."""
@@ -29,6 +30,8 @@ MANIFEST_FILES = (
     *(f"comfy_extras/nodes_{name}.py" for name in ("moge", "depth_anything_3", "sdpose", "hunyuan", "post_processing")),
 )
 """What aio imports or a workflow runs, as patterns under the ComfyUI folder."""
+_LINE = 10_000
+"""Bytes of a file that holds one line or little more."""
 ANY, REMEDY = "AIO_ALLOW_ANY_COMFYUI", "run `python -m aio setup`"
 
 
@@ -65,23 +68,39 @@ class Pins:
 
 
 def parse(mapping: Mapping[str, Any] | Pins) -> Pins:
-    """Read the config's `comfyui`. Raises ConfigError for an unknown key or a revision that is not a full commit."""
+    """Read the config's `comfyui`. Raises ConfigError for an unknown key, a value of an odd type, or a revision that is no full commit."""
     if isinstance(mapping, Pins):
         return mapping
+    if not isinstance(mapping, Mapping):
+        raise ConfigError(f"comfyui: {mapping!r} is not a mapping; see conf/comfyui/pins.yaml")
     keys = ("url", "version", "revision", "mirror", "packs", "leave_out")
     for key in mapping:
         if key not in keys:
             raise ConfigError(f"comfyui: unknown key {key!r}.{nearest(str(key), keys)}")
 
-    def pin(name: str, raw: Mapping[str, Any]) -> Pin:
+    def pin(name: str, raw: Any) -> Pin:
+        if not isinstance(raw, Mapping):
+            raise ConfigError(f"comfyui: {name}: {raw!r} is not a mapping with url and revision")
         url, revision, bundled = (str(raw.get(key) or "") for key in ("url", "revision", "bundled"))
         if not (url or bundled) or not re.fullmatch(r"[0-9a-f]{40}", revision):
             raise ConfigError(f"comfyui: {name}: needs a url and a revision of 40 hex digits, not {revision!r}; a tag or a branch can move")
+        if url.startswith("-"):   # git would read an option
+            raise ConfigError(f"comfyui: {name}: url {url!r} begins with a dash")
+        if "/" in name or not contained(name):
+            raise ConfigError(f"comfyui.packs: {name!r} leaves custom_nodes; give the plain name of a folder")
+        if bundled and not contained(bundled):
+            raise ConfigError(f"comfyui: {name}: bundled {bundled!r} leaves aio's own folder")
         return Pin(name, url, revision, bundled)
 
-    packs = {str(name): pin(str(name), raw) for name, raw in (mapping.get("packs") or {}).items()}
-    leave_out = tuple(str(name) for name in mapping.get("leave_out") or ())
-    return Pins(pin("ComfyUI", mapping), str(mapping.get("version") or ""), packs, mapping.get("mirror"), leave_out)
+    packs, leave_out, mirror = mapping.get("packs") or {}, mapping.get("leave_out") or (), mapping.get("mirror")
+    if not isinstance(packs, Mapping):
+        raise ConfigError(f"comfyui.packs: {packs!r} is not a mapping of names to url and revision")
+    if isinstance(leave_out, str) or not isinstance(leave_out, Iterable):
+        raise ConfigError(f"comfyui.leave_out: {leave_out!r} is not a list of package names")
+    if mirror is not None and not isinstance(mirror, str):
+        raise ConfigError(f"comfyui.mirror: {mirror!r} is neither a folder nor a URL")
+    pins = {str(name): pin(str(name), raw) for name, raw in packs.items()}
+    return Pins(pin("ComfyUI", mapping), str(mapping.get("version") or ""), pins, mirror, tuple(str(name) for name in leave_out))
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +143,11 @@ def find(pins: Mapping[str, Any] | Pins, override: str | Path | None = None) -> 
     """
     pins = parse(pins)
     for why, path in places(override):
-        if (path / "execution.py").is_file() and (path / "nodes.py").is_file():
+        try:
+            holds = (path / "execution.py").is_file() and (path / "nodes.py").is_file()
+        except OSError as error:
+            raise EngineError(f"{path} ({why}) cannot be looked into: {error.strerror}; set AIO_COMFYUI_DIR to a folder of your own") from None
+        if holds:
             return _verified(pins, path, why)
         if why in ("the given folder", "AIO_COMFYUI_DIR"):
             raise EngineError(f"{path} ({why}) holds no ComfyUI; {REMEDY}, which fills it, or name another folder")
@@ -189,7 +212,7 @@ def git_dir(path: Path) -> Path | None:
     """The git directory of the work tree at `path` itself, None when it has none."""
     git = path / ".git"
     if git.is_file():   # a submodule or a second work tree
-        git = path / git.read_text(encoding="utf-8").removeprefix("gitdir:").strip()
+        git = path / text_of(git, _LINE).removeprefix("gitdir:").strip()
     return git if git.is_dir() else None
 
 
@@ -199,26 +222,26 @@ def head(path: Path) -> str | None:
         git = git_dir(path)
         if git is None:
             return None
-        text = (git / "HEAD").read_text(encoding="utf-8").strip()
+        text = text_of(git / "HEAD", _LINE).strip()
         if not text.startswith("ref:"):
             return text
         name, common = text.removeprefix("ref:").strip(), git
         if (git / "commondir").is_file():
-            common = git / (git / "commondir").read_text(encoding="utf-8").strip()
+            common = git / text_of(git / "commondir", _LINE).strip()
         for place in (git, common):
             if (place / name).is_file():
-                return (place / name).read_text(encoding="utf-8").strip()
-        packed = (common / "packed-refs").read_text(encoding="utf-8")
+                return text_of(place / name, _LINE).strip()
+        packed = text_of(common / "packed-refs")
         return next((line[:40] for line in packed.splitlines() if line[41:] == name), None)
-    except OSError:
+    except (OSError, ValueError):   # not there, or no repository of git's making
         return None
 
 
 def version(path: Path) -> str:
     """What comfyui_version.py says, empty when it does not."""
     try:
-        text = (path / "comfyui_version.py").read_text(encoding="utf-8")
-    except OSError:
+        text = text_of(path / "comfyui_version.py", _LINE)
+    except (OSError, ValueError):
         return ""
     found = re.search(r"""^__version__\s*=\s*["']([^"']+)""", text, re.MULTILINE)
     return found.group(1) if found else ""
@@ -232,12 +255,15 @@ def manifest(path: Path) -> dict[str, Any]:
 
 def drift(path: Path, revision: str) -> list[str] | None:
     """Names of files that differ from the committed manifest or are missing; None when it describes another revision."""
-    pinned = json.loads(MANIFEST.read_text(encoding="utf-8"))
+    pinned = json_of(text_of(MANIFEST))
     if pinned["revision"] != revision:
         return None
     return [name for name, sha256 in pinned["files"].items() if not (path / name).is_file() or _sha256(path / name) != sha256]
 
 
 def _sha256(path: Path) -> str:
-    # A checkout on Windows may have CRLF: not a difference.
-    return hashlib.sha256(path.read_bytes().replace(b"\r\n", b"\n")).hexdigest()
+    # A checkout on Windows may have CRLF: not a difference. What cannot be read is one.
+    try:
+        return hashlib.sha256(path.read_bytes().replace(b"\r\n", b"\n")).hexdigest()
+    except OSError:
+        return ""

@@ -14,7 +14,7 @@ import yaml
 
 from aio import comfyui_dir, provision
 from aio.comfyui_dir import Pin, Pins, find, head, manifest, pack_dir, parse
-from aio.errors import Cancelled, ConfigError, EngineError
+from aio.errors import Cancelled, ConfigError, EngineError, OutputError
 from aio.provision import process, requirements, setup
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -92,6 +92,29 @@ def test_the_committed_pins_are_full_commits_with_urls_and_nothing_is_made_of_a_
         parse({**mapping, "miror": "x"})
     with pytest.raises(ConfigError, match=r"no node pack 'ComfyUI-KJNode'. Did you mean 'ComfyUI-KJNodes'"):
         setup(mapping, ["ComfyUI-KJNode"])
+
+
+GOOD = {"url": "https://github.com/a/b", "revision": "1" * 40}
+
+
+@pytest.mark.parametrize(
+    ("odd", "words"),
+    [
+        (5, r"comfyui: 5 is not a mapping"),
+        ({**GOOD, "packs": ["x"]}, r"comfyui.packs: \['x'\] is not a mapping"),
+        ({**GOOD, "packs": {"x": 5}}, r"comfyui: x: 5 is not a mapping"),
+        ({**GOOD, "packs": {"../../x": GOOD}}, r"'../../x' leaves custom_nodes"),
+        ({**GOOD, "packs": {"a/b": GOOD}}, r"'a/b' leaves custom_nodes"),
+        ({**GOOD, "packs": {"..": GOOD}}, r"'..' leaves custom_nodes"),
+        ({**GOOD, "packs": {"x": {**GOOD, "url": "--upload-pack=touch x"}}}, r"begins with a dash"),
+        ({**GOOD, "leave_out": "torch"}, r"comfyui.leave_out: 'torch' is not a list"),
+        ({**GOOD, "leave_out": 5}, r"comfyui.leave_out: 5 is not a list"),
+        ({**GOOD, "mirror": 5}, r"comfyui.mirror: 5 is neither a folder nor a URL"),
+    ],
+)
+def test_odd_pins_give_words_and_no_pack_leaves_its_folder(odd, words):
+    with pytest.raises(ConfigError, match=words):
+        parse(odd)
 
 
 def test_the_committed_manifest_belongs_to_the_pin():
@@ -359,6 +382,31 @@ def test_head_is_read_without_git_from_branches_packed_refs_and_second_work_tree
     assert head(tmp_path / "w") == second
     (tmp_path / "r" / "inner").mkdir()
     assert head(tmp_path / "r" / "inner") is None   # the outer repository does not vouch for it
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"x" * 100_000, b"gitdir: \x00", b""])
+def test_a_git_folder_that_git_did_not_make_is_no_commit(content, home, mirror, tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / ".git").write_bytes(content)
+    assert head(tmp_path / "a") is None
+    setup(mirror[1], install=False)
+    (home / ".git" / "HEAD").write_bytes(content)
+    (home / "comfyui_version.py").write_bytes(content)
+    with pytest.raises(EngineError, match=r"run `python -m aio setup`"):
+        find(mirror[1])
+
+
+def test_a_disk_that_refuses_gives_words_that_name_the_place(home, mirror, tmp_path):
+    home.parent.parent.mkdir(parents=True)
+    home.parent.write_text("a file")
+    with pytest.raises(OutputError, match=r"aio: (a part of this path is a file|something else is in the way).*"):
+        setup(mirror[1], install=False)
+
+
+def test_what_a_server_says_moves_no_cursor(tmp_path):
+    with pytest.raises(EngineError) as error:
+        process.run([sys.executable, "-c", "print('\\x1b[2Jgone'); raise SystemExit(1)"], "see to it")
+    assert "\\x1b[2Jgone" in str(error.value) and "\x1b" not in str(error.value)
 
 
 # -- requirements

@@ -15,6 +15,7 @@ from typing import Any
 
 from aio import comfyui_dir, paths
 from aio.comfyui_dir import ComfyUIDir, Pin, Pins
+from aio.download.remedies import disk
 from aio.errors import EngineError
 from aio.provision import process, requirements
 from aio.values import OnEvent, ignore
@@ -62,8 +63,15 @@ def setup(
 
     Raises:
         ConfigError: an unknown pack. EngineError: git or pip failed (its last lines), local changes are in the way, no git.
+            OutputError: a disk refuses, and why.
     """
-    pins = comfyui_dir.parse(pins)
+    try:
+        return _setup(comfyui_dir.parse(pins), packs, on_event, target, source, install)
+    except OSError as error:
+        raise disk(error, "set AIO_COMFYUI_DIR to a folder on another disk", target or "setup") from None
+
+
+def _setup(pins: Pins, packs: Sequence[str], on_event: OnEvent, target: str | Path | None, source: str | None, install: bool) -> SetupReport:
     wanted = [pins.pack(name) for name in dict.fromkeys(packs)]
     why, path, submodule = _home(target)
     done = {"ComfyUI": _comfyui(pins, path, submodule, source or _mirrored(pins, pins.comfyui), on_event)}

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from aio.errors import EngineError
+from aio.outside import shown
 from aio.values import Event, OnEvent, ignore
 
 _TAIL = 15
@@ -38,6 +39,8 @@ def run(command: Sequence[str], remedy: str, on_event: OnEvent = ignore, stage: 
         process = subprocess.Popen(command, **pipes, text=True, errors="replace", env=environment())
     except FileNotFoundError:
         raise EngineError(f"{command[0]} is not installed: install it and run setup again") from None
+    except OSError as error:
+        raise EngineError(f"{command[0]} cannot be started ({error.strerror or error}): see to it and run setup again") from None
     try:
         assert process.stdout is not None
         if stage:
@@ -53,6 +56,6 @@ def run(command: Sequence[str], remedy: str, on_event: OnEvent = ignore, stage: 
     finally:
         code = process.wait()
     if code:
-        said = "\n".join(line for line in tail if line)
+        said = shown("\n".join(line for line in tail if line))   # a server's words are among them
         raise EngineError(f"`{' '.join(command)}` failed ({code}); {remedy}\n{said}")
     return "".join(kept)

@@ -12,6 +12,9 @@ from collections.abc import Iterable, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 
+from aio import paths
+from aio.errors import EngineError
+from aio.outside import text_of
 from aio.provision import process
 from aio.values import OnEvent, ignore
 
@@ -26,7 +29,10 @@ def missing_torch() -> list[str]:
 
 def read(file: Path, leave_out: Iterable[str] = ()) -> list[str]:
     """Lines of a requirements file without comments and without the packages that match `leave_out`."""
-    return kept(file.read_text(encoding="utf-8").splitlines() if file.is_file() else (), leave_out)
+    try:
+        return kept(text_of(file).splitlines() if file.is_file() else (), leave_out)
+    except ValueError as error:
+        raise EngineError(f"{file}: {error}; put it back as its repository has it") from None
 
 
 def kept(lines: Iterable[str], leave_out: Iterable[str]) -> list[str]:
@@ -66,7 +72,7 @@ def install(lines: Sequence[str], on_event: OnEvent = ignore) -> tuple[str, ...]
     todo = tuple(dict.fromkeys(line for line in lines if not _satisfied(line)))
     if todo:
         torch = [f"{name}=={importlib.metadata.version(name)}" for name in TORCH if name not in missing_torch()]
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory(dir=paths.temporary()) as folder:
             wanted, kept = Path(folder, "requirements.txt"), Path(folder, "constraints.txt")
             wanted.write_text("\n".join(todo), encoding="utf-8")
             kept.write_text("\n".join(torch), encoding="utf-8")
