@@ -1,0 +1,135 @@
+"""Lines that could be changed without a test noticing, each held by what it does for the user."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+from types import SimpleNamespace
+
+import pytest
+
+from aio import check, config, duration, patch
+from aio.config import Patch
+from aio.errors import ConfigError, EngineError
+from aio.fields import Field
+from aio.fields import check as checked
+from aio.registry import parse
+from aio.shapes import SamplerFacts
+from aio.spaces import call, mirror, prune, rules
+from aio.spaces.engine import ZeroGPUEngine
+from aio.sweep import folder
+
+
+def test_a_template_is_filled_in_lists_of_either_kind_and_however_deep():
+    request = check.sample(config.compose(["mode=t2v"]), {"seed": 7})
+    value = ["${value:seed}", ("${value:seed}", {"a": ["seed ${value:seed}"]})]
+    own = Patch("own", ({"op": "add", "path": "/own", "value": value},))
+    operation = patch.render(dataclasses.replace(request, config=dataclasses.replace(request.config, patches=(own,))))[-2]
+    assert operation.path == "/own" and operation.value == [7, [7, {"a": ["seed 7"]}]]
+
+
+def test_the_fields_that_a_template_reads_are_its_values_alone():
+    assert patch.names({"value": ["${value:a}", ("${half:b} and ${frames:c,d}",), {"x": "${pick:table,e}"}]}) == {"a", "b", "c", "d", "e"}
+    assert patch.names({"path": "${pointer:node,key}", "from": "${node:n}", "more": "${port:p}", "number": 5}) == set()
+
+
+@pytest.mark.parametrize(
+    ("field", "text"),
+    [
+        (Field("a", "INT", min=256, max=1920, step=64), "256 to 1920, step 64"),
+        (Field("a", "INT", min=0, max=9, step=2), "0 to 9, step 2"),
+        (Field("a", "INT", min=0, max=9, step=1), "0 to 9"),
+        (Field("a", "INT", min=0, max=9), "0 to 9"),
+        (Field("a", "FLOAT", min=0, max=9, step=0.5), "0 to 9"),
+        (Field("a", "INT", min=5), "5 to "),
+        (Field("a", "INT"), ""),
+    ],
+)
+def test_the_range_of_a_field_names_a_step_only_where_it_binds(field, text):
+    assert field.range == text
+
+
+def test_an_empty_text_is_no_file_but_it_is_a_text():
+    fields = {"image": Field("image", "IMAGE", optional=True), "prompt": Field("prompt", "STRING")}
+    assert checked(fields, {"image": "", "prompt": ""}, {}) == {"image": None, "prompt": ""}
+    assert checked(fields, {"image": "a.png", "prompt": "x"}, {}) == {"image": "a.png", "prompt": "x"}
+    with pytest.raises(Exception, match=r"image: is required: give image=… \(a picture file\)"):
+        checked({"image": Field("image", "IMAGE")}, {"image": ""}, {})
+
+
+def test_a_size_is_a_count_of_bytes():
+    for size in (0, 1, 2**40):
+        assert parse({"a.pt": {"repo": "o/n", "path": "a", "size": size}})["a.pt"].size == size
+    for size in (-1, True, False, 1.5, "9", [9]):
+        with pytest.raises(ConfigError, match=r"is not a number of bytes"):
+            parse({"a.pt": {"repo": "o/n", "path": "a", "size": size}})
+
+
+def test_a_sweep_folder_is_busy_only_while_somebody_holds_its_lock(tmp_path):
+    assert not folder.busy(tmp_path) and list(tmp_path.iterdir()) == []   # looking leaves nothing
+    with folder.locked(tmp_path):
+        assert folder.busy(tmp_path)
+    assert not folder.busy(tmp_path)
+
+
+@pytest.mark.parametrize(("took", "hard"), [(0.0, 3), (mirror.SLOW_LINK - 0.01, 3), (mirror.SLOW_LINK, 1), (mirror.SLOW_LINK + 1, 1)])
+def test_where_one_hard_link_takes_as_long_as_a_copy_the_rest_are_symbolic(took, hard, tmp_path, monkeypatch):
+    blobs = tmp_path / "hub" / "models--o--n" / "blobs"
+    blobs.mkdir(parents=True)
+    for number in range(3):
+        (blobs / f"{number:064x}").write_bytes(b"x")
+    now, link = [0.0], os.link
+
+    def slow(source: str, target: str) -> None:
+        link(source, target)
+        now[0] += took
+
+    monkeypatch.setattr(os, "link", slow)
+    monkeypatch.setattr(mirror.time, "perf_counter", lambda: now[0])
+    done = mirror.mirror(tmp_path / "hub", tmp_path / "own")
+    assert (done.hard, done.symbolic) == (hard, 3 - hard)
+
+
+def test_only_the_rest_of_aios_own_work_is_pruned_not_what_is_named_alike(tmp_path):
+    alike = ("xaio-1.part", "my.aio-1.part", ".aio-1.part.txt", ".aio-1_part", ".aio-1.parts", "_aio-1.part")
+    for name in alike:
+        (tmp_path / name).write_bytes(b"x")
+        os.utime(tmp_path / name, (time.time() - 9e5,) * 2)
+    assert prune.prune(tmp_path, [], tmp_path / "scratch", 3600) == []
+    assert {path.name for path in tmp_path.iterdir()} == set(alike)
+
+
+@pytest.mark.parametrize(("needed", "told"), [(59.0, False), (60.0, False), (61.0, False), (61.4, True), (300.0, True)])
+def test_a_run_is_told_that_it_may_need_more_than_can_be_asked_for(needed, told, tmp_path, monkeypatch):
+    request = check.sample(config.compose(["mode=t2v", "platform=zerogpu"]))
+    most = dataclasses.replace(duration.most(request.config.data), needed=needed, request=60.0)
+    monkeypatch.setattr(duration, "estimate", lambda *_: most)
+    monkeypatch.setattr(call, "SIZES", dict.fromkeys(("large", "xlarge"), lambda _: iter(())))   # a GPU that says nothing
+    inner = SimpleNamespace(name="comfyui", revision="r", input_dir=tmp_path, models_dir=None, output_dir=tmp_path)
+    events = []
+    with pytest.raises(EngineError, match=r"ended without a result"):
+        ZeroGPUEngine(inner).execute(check.draw(request)[1], request, events.append)
+    warnings = [event.message for event in events if event.kind == "warning"]
+    assert warnings == ([f"this run may need {needed:.0f} s, but not more than 60 s can be asked for"] if told else [])
+
+
+def test_a_file_is_too_large_for_a_push_only_above_the_limit():
+    assert list(rules.file_faults({"a": 10_000_000, "b": 0}, {"file_mb": 10})) == []
+    assert list(rules.file_faults({"a": 10_000_001, "b": 5, "c": 25_000_000}, {"file_mb": 10})) == [
+        "a: has 10.0 MB, the Hub takes 10 MB outside Git LFS",
+        "c: has 25.0 MB, the Hub takes 10 MB outside Git LFS",
+    ]
+
+
+def test_the_seconds_of_a_sampler_are_those_of_its_steps_by_thousands_of_tokens():
+    costs = {"step_ms": [2.0, 0.5], "step_floor_ms": 7.0, "guide_factor": 1.5}
+    facts = {field.name: None for field in dataclasses.fields(SamplerFacts)} | {"title": "x", "steps": 10, "passes": 2, "guides": False}
+    assert duration.sampling(SamplerFacts(**facts | {"tokens": 10_000}), costs) == pytest.approx(10 * 2 * (2 * 10 + 0.5 * 100) / 1000)
+    assert duration.sampling(SamplerFacts(**facts | {"tokens": 1_000}), costs) == pytest.approx(10 * 2 * 7 / 1000)
+    assert duration.sampling(SamplerFacts(**facts | {"tokens": 1_000, "guides": True}), costs) == pytest.approx(10 * 2 * 7 * 1.5 / 1000)
+
+
+@pytest.mark.parametrize(("seconds", "handed"), [(0.0, 1), (0.7, 1), (1.5, 1), (2.9, 1), (3.0, 2), (90.0, 60)])
+def test_the_decorator_gets_whole_seconds_at_least_one(seconds, handed):
+    assert duration.handed_for(seconds, "large", {"sizes": {"large": {"asks": 1.5}}}) == handed
