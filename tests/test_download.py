@@ -302,9 +302,16 @@ def test_an_answer_that_is_no_hubs_is_told_before_the_download(tmp_path, hub, mo
     hub.hub_broken = [(200, {"Content_Type": "text/html"})]
     with pytest.raises(ModelMissing, match=r"answered without size, ETag or commit: is HF_ENDPOINT a Hub\?"):
         ensure([REF], {NAME: entry()}, tmp_path / "models")
-    monkeypatch.setenv("HF_ENDPOINT", "huggingface.co")
-    with pytest.raises(ModelMissing, match=r"cannot reach the Hub .* and HF_ENDPOINT=huggingface.co"):
-        ensure([REF], {NAME: entry()}, tmp_path / "models")
+    for odd in ("huggingface.co", "ftp://x", "http://[::1", "file:///etc", "http://"):
+        monkeypatch.setenv("HF_ENDPOINT", odd)
+        with pytest.raises(ConfigError, match=rf"HF_ENDPOINT={re.escape(odd)} is no address of a Hub"):
+            ensure([REF], {NAME: entry()}, tmp_path / "models")
+
+
+def test_a_variable_that_keeps_the_hubs_library_from_loading_is_told(tmp_path, hub, cache):
+    arguments = child(tmp_path / "models", hub, cache, FETCH, REPO, NAME, "link", sha256(DATA), HF_HUB_ETAG_TIMEOUT="soon")
+    done = subprocess.run(**arguments, capture_output=True, text=True)
+    assert "ConfigError: huggingface_hub does not load (invalid literal for int() with base 10: 'soon')" in done.stderr
 
 
 def test_a_size_that_the_registry_has_wrong_is_told_and_not_fetched_again_and_again(tmp_path, hub):

@@ -15,7 +15,7 @@ from typing import Any
 
 from aio.download import hub, place, remedies
 from aio.download.damage import check, drop, ours
-from aio.download.lookup import look_up
+from aio.download.lookup import look_up, usable
 from aio.download.rules import Rules, parse
 from aio.download.work import named, progress, together
 from aio.errors import AioError, ModelMissing, OutputError, nearest
@@ -53,6 +53,7 @@ def complete(
     targets = [models_dir / state.folder / state.name for state in states if state.state in ("missing", "cached")]
     problems += [in_the_way for target in targets if (in_the_way := place.in_the_way(target))]
     if missing:
+        usable()
         place.writable(cache, remedies.CACHE)   # huggingface_hub looks for its token there
     found = _ask(missing, cache, problems, rules, on_event)
     _raise(problems)   # before minutes of hashing

@@ -6,18 +6,35 @@ import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from aio.download import remedies
 from aio.download.answers import Refused
 from aio.download.hub import Transfer, described
 from aio.download.rules import Rules
 from aio.download.watch import Stopped, within
-from aio.errors import AioError, ModelMissing
+from aio.errors import AioError, ConfigError, ModelMissing
+from aio.outside import shown
 from aio.registry import RegistryEntry, contained
 
 _TREE = 5000
 """Files of a repository that are looked at for one that was moved; the Hub lists 1000 a page."""
 _GONE = ("EntryNotFound", "RevisionNotFound")
+
+
+def usable() -> None:
+    """Raise ConfigError where a variable of the environment keeps huggingface_hub from loading: it reads them all when it does."""
+    endpoint = os.environ.get("HF_ENDPOINT") or "https://huggingface.co"
+    try:
+        right = urlsplit(endpoint).scheme in ("http", "https") and urlsplit(endpoint).hostname
+    except ValueError:
+        right = False
+    if not right:
+        raise ConfigError(f"HF_ENDPOINT={endpoint} is no address of a Hub, such as https://huggingface.co: correct or unset it")
+    try:
+        import huggingface_hub.file_download  # noqa: F401
+    except ValueError as error:
+        raise ConfigError(f"huggingface_hub does not load ({shown(str(error))}): correct or unset the variable HF_… that it means") from None
 
 
 def look_up(entry: RegistryEntry, cache: Path, rules: Rules, stop: threading.Event) -> Transfer:

@@ -114,7 +114,8 @@ def explained(error: BaseException, entry: RegistryEntry, transfer: Transfer | N
     if isinstance(error, hub.OfflineModeIsEnabled):
         return offline(entry)
     if isinstance(error, (hub.HTTPError, ConnectionError, TimeoutError)) or type(error).__name__ == "InvalidURL":
-        return ModelMissing(f"{what}: {_unreached(str(error) or type(error).__name__)} {stays}Then run again, or {by_hand(entry)}")
+        reason = _unreached(str(error) or type(error).__name__)
+        return ModelMissing(f"{what}: {reason} Then run again, or {by_hand(entry)}. {stays}".rstrip())
     if isinstance(error, OSError):
         return disk(error, CACHE, transfer.part if transfer else None, entry.name)
     raise error
