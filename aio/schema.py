@@ -155,9 +155,8 @@ def regenerate(comfyui_dir: Path | str, own: Path) -> str:
 def _of_packs(root: Path, own: Path) -> dict[str, Any]:
     """The pack classes: from the packs that are installed, else as committed."""
     import comfy.cli_args
-    import server
-
     import nodes
+    import server
 
     # Packs register routes while they load. A real server that never serves; without a front end it would ask for a package.
     comfy.cli_args.args.front_end_root = str(root)
