@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "aio"
 LAYERS = [  # lower never imports higher; modules of one line may import each other
     {"__init__", "errors", "values", "geometry", "outside", "paths", "spaces.here"},
     {"fields", "workflow", "schema", "engines.torch_compat"},
-    {"patch", "config", "config_files", "media", "registry", "download", "comfyui_dir", "provision", "nodecheck", "grammar", "lettering", "shapes"},
+    {"patch", "config", "media", "registry", "download", "comfyui_dir", "provision", "nodecheck", "grammar", "lettering", "shapes", "texts"},
     {"request", "outputs", "provenance", "sidecar", "duration", "timings"},
     {"engines", "engines.base", "engines.preview", "engines.storyboard", "engines.comfyui", "engines.choose"},
     {"run", "tinyweights"},
@@ -21,7 +21,7 @@ LAYERS = [  # lower never imports higher; modules of one line may import each ot
     {"help", "cli", "verbs", "ui", "__main__"},
 ]
 FENCES = {
-    "hydra": {"config", "config_files", "grammar", "cli", "sweep"},
+    "hydra": {"config", "grammar", "cli", "sweep"},
     "omegaconf": {"config", "help"},
     "jsonpatch": {"patch"},
     "jsonpointer": {"patch"},

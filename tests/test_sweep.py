@@ -28,7 +28,9 @@ def sweep(tmp_path, capsys):
     """Run a sweep of small clips in `tmp_path / "s"`: (exit code, stdout lines, stderr)."""
 
     def run(*words, place="s"):
-        code = main(["-m", "mode=t2v", "prompt=x", *SMALL, f"hydra.sweep.dir={tmp_path / place}", *words])
+        given = {word.split("=")[0] for word in words}
+        usual = [word for word in ("mode=t2v", "prompt=x", *SMALL) if word.split("=")[0] not in given]
+        code = main(["-m", *usual, f"hydra.sweep.dir={tmp_path / place}", *words])
         said = capsys.readouterr()
         return code, said.out.splitlines(), said.err
 

@@ -1,0 +1,55 @@
+"""The configuration against aio.config.sections: composed as a whole, and the keys that a command line may set."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+from aio.config import typed
+from aio.config.sections import Root
+from aio.errors import ConfigError
+
+_NEEDED = frozenset(one.name for one in dataclasses.fields(Root) if one.default is one.default_factory is dataclasses.MISSING)
+
+
+def read(data: Mapping[str, Any], faults: list[str]) -> Root | None:
+    """The sections of a composed configuration, None where there are `faults`. A section of null counts as absent."""
+    before, made, known = len(faults), dict[str, Any](), typed.hints(Root)
+    for name, kind in known.items():
+        if data.get(name) is not None:
+            made[name] = typed.read(kind, data[name], name, faults)
+        elif name in _NEEDED:
+            faults.append(f"{name}: the section is missing, and no run does without it")
+    return Root(**made) if len(faults) == before else None
+
+
+@functools.lru_cache(maxsize=4096)
+def kind_of(key: str) -> Any:
+    """The declared type of a dotted key, Any where none is."""
+    return typed.kind_of(Root, key)
+
+
+def is_text(key: str) -> bool:
+    """Whether what is given for a key is text, taken as typed: no grammar, no number, no interpolation, no sweep."""
+    return typed.is_text(kind_of(key))
+
+
+def text_for(key: str, text: str) -> str | None:
+    """A text for a key as the configuration holds it: nothing at all is null, where null is legal.
+
+    Raises:
+        ConfigError: it is empty, or no text that a file could be called.
+    """
+    if not text:
+        if typed.takes_null(kind_of(key)):
+            return None
+        raise ConfigError(f"{key}: nothing is given; write {key}=… or leave it out")
+    if "\0" in text:
+        raise ConfigError(f"{key}: {text!r} holds a NUL character; remove it")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ConfigError(f"{key}: {text!r} is not valid Unicode text; write it in UTF-8") from None
+    return text
