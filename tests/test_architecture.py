@@ -22,7 +22,7 @@ LAYERS = [  # lower never imports higher; modules of one line may import each ot
 ]
 FENCES = {
     "hydra": {"config", "grammar", "cli", "sweep"},
-    "omegaconf": {"config", "help"},
+    "omegaconf": {"config"},
     "jsonpatch": {"patch"},
     "jsonpointer": {"patch"},
     "gradio": {"ui"},

@@ -17,7 +17,7 @@ from typing import Any
 from aio import paths
 from aio.config import checks, foreign, typed
 from aio.config.checks import is_text
-from aio.config.composing import alone, composed, explained, params_of, register, searched, standing
+from aio.config.composing import alone, composed, explain, params_of, register, searched, standing
 from aio.config.places import CONF, PACKAGE, ROOT, WORKFLOWS, choice, choices, facts, groups, many, usual
 from aio.config.quoting import LITERAL, escaped
 from aio.config.sections import Mode, Node
@@ -28,7 +28,7 @@ from aio.spaces.here import placed
 
 __all__ = [
     "CONF", "LITERAL", "PACKAGE", "ROOT", "WORKFLOWS", "Config", "Node", "Patch", "build", "choice", "choices", "compose", "composed",
-    "escaped", "facts", "groups", "is_text", "many", "params_of", "picked", "register", "searched", "sort", "usual",
+    "escaped", "explain", "facts", "groups", "is_text", "many", "params_of", "picked", "register", "searched", "sort", "usual",
 ]
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +135,7 @@ def build(cfg: Any, config_dirs: Sequence[Path] = (), given: Words | None = None
         data["fields"] = {key: {**item, "name": key} if isinstance(item, Mapping) else item for key, item in fields.items()}
     faults: list[str] = []
     root = checks.read(data, faults)
-    if root is None:
+    if root is None or faults:
         raise ConfigError("\n".join(faults))
     mode, nodes = root.mode, root.nodes
     patches = [_patch(name, item, faults) for name, item in root.patches.items()]
@@ -184,7 +184,7 @@ def _resolved(cfg: Any, given: Words | None) -> dict[str, Any]:
     except AioError:
         raise
     except Exception as error:   # OmegaConf has no common class for keys, types, grammar and depth
-        raise ConfigError(explained(error)) from None
+        raise ConfigError(explain(error)) from None
     for key, text in (given.texts if given else {}).items():   # `???` is no text to OmegaConf
         *above, last = key.split(".")
         functools.reduce(lambda inside, name: inside[name], above, data)[last] = text
@@ -197,7 +197,7 @@ def _put(cfg: Any, key: str, text: str | None, *, add: bool) -> None:
     try:
         OmegaConf.update(cfg, key, text, force_add=add)
     except (AttributeError, KeyError):   # the bases of OmegaConf's own
-        raise ConfigError(explained(KeyError(f"Could not override '{key}'"))) from None
+        raise ConfigError(explain(KeyError(f"Could not override '{key}'"))) from None
 
 
 def _patch(name: str, item: Any, faults: list[str]) -> Patch:

@@ -4,25 +4,43 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from aio.config import typed
 from aio.config.sections import Root
-from aio.errors import ConfigError
+from aio.errors import ConfigError, nearest
 
 _NEEDED = frozenset(one.name for one in dataclasses.fields(Root) if one.default is one.default_factory is dataclasses.MISSING)
 
 
 def read(data: Mapping[str, Any], faults: list[str]) -> Root | None:
-    """The sections of a composed configuration, None where there are `faults`. A section of null counts as absent."""
+    """The sections of a composed configuration, of no use where there are `faults`. A section of null counts as absent."""
     before, made, known = len(faults), dict[str, Any](), typed.hints(Root)
     for name, kind in known.items():
         if data.get(name) is not None:
             made[name] = typed.read(kind, data[name], name, faults)
         elif name in _NEEDED:
             faults.append(f"{name}: the section is missing, and no run does without it")
-    return Root(**made) if len(faults) == before else None
+    root = Root(**made) if len(faults) == before else None
+    faults += _beyond(root) if root else ()
+    return root
+
+
+def _beyond(root: Root) -> Iterator[str]:
+    """What a type cannot say."""
+    sizes = root.platform.sizes
+    if sizes and "default" not in root.platform.size:
+        yield "platform.size: missing default, the size of models that are not named there"
+    for model, name in root.platform.size.items():
+        if name not in sizes:
+            yield f"platform.size.{model}: {name!r} is unknown.{nearest(name, sizes)} Known: {', '.join(sizes)}"
+    for index, message in enumerate(root.ui.messages):
+        try:
+            re.compile(message.match)
+        except re.error as error:
+            yield f"ui.messages[{index}].match: {message.match!r} is no regular expression ({error})"
 
 
 @functools.lru_cache(maxsize=4096)

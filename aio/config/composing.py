@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from aio.config import foreign
-from aio.config.places import CONF
+from aio.config.places import CONF, choices
 from aio.config.quoting import LITERAL, quoted
 from aio.errors import AioError, ConfigError, nearest
 
@@ -39,7 +39,7 @@ def composed(words: Sequence[str], config_dirs: Sequence[Path]) -> Any:
         except AioError:
             raise
         except Exception as error:   # beside its own, Hydra meets odd words and files with exceptions of every kind
-            raise ConfigError(explained(error, words)) from None
+            raise ConfigError(explain(error, words, config_dirs)) from None
         finally:
             GlobalHydra.instance().hydra = outer
 
@@ -60,20 +60,28 @@ def standing(cfg: Any, key: str) -> Any:
         return None
 
 
-def explained(error: Exception, words: Sequence[str] = ()) -> str:
+def explain(error: Exception, words: Sequence[str] = (), config_dirs: Sequence[Path] = ()) -> str:
     """A message of Hydra or OmegaConf in one line, in aio's words where they can be told.
 
     Args:
-        words: overrides, of which the one at fault is named.
+        words: overrides, of which the one at fault is named. config_dirs: further folders of configuration.
     """
     text = str(error).strip() or type(error).__name__
     unknown = re.search(r"(?:Could not override|Could not delete from config\.) '([^']+)'", text)
     if unknown and "." in unknown[1]:
         return f"{unknown[1]}: there is no such setting.{_similar(unknown[1])} To add a new one write +{unknown[1]}=…"
+    absent = re.search(r"(?:In '([^']+)': )?Could not (?:find|load) '([^']+)'", text)
+    if absent:
+        known = [f"{absent[2].rpartition('/')[0]}/{name}" for name in choices(absent[2].rpartition("/")[0], config_dirs)]
+        return f"{absent[1] or 'config'}.yaml: its defaults name {absent[2]!r}, which is not there.{nearest(absent[2], known)}"
+    if isinstance(error, RecursionError):
+        return "configuration: what is given is nested too deeply, or files name each other in their defaults without end"
     if "Ambiguous value" in text or "requires --multirun" in text:
         said = "a comma or a range sweeps: add -m, or write a list as [a,b]"
     else:
         said = _short(" ".join(line.strip() for line in text.split("\nSee https:")[0].split("\n")[:2]))
+    if "integer string conversion" in said:
+        said = "a number has thousands of digits"
     if error.__cause__ and not isinstance(error.__cause__, AioError) and "merging" in said:
         said = f"{said}: {_short(str(error.__cause__).splitlines()[0])}"
     blamed = next((word for word in words if word in text), words[0] if len(words) == 1 else "")

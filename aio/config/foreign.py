@@ -36,7 +36,8 @@ def illegal(text: str) -> str:
         return ""
     for match in re.finditer(r"\$\{", text):   # inside a live one the backslash may mean something else: all count
         if not _LEGAL.match(text, match.end()):
-            return text[match.start():].split("}")[0][:60]
+            name, brace, _ = text[match.start():].partition("}")
+            return name + brace if len(name) < 60 else f"{name[:60]}…"
     return ""
 
 
@@ -44,7 +45,7 @@ def interpolations(data: Any, key: str = "") -> Iterator[str]:
     """A sentence for every interpolation in `data` that must not be resolved."""
     for where, value in _leaves(data, key):
         if isinstance(value, str) and (found := illegal(value)):
-            yield f"{where}: {found}…}} is not resolved here; allowed are {', '.join(RESOLVERS)}, and keys of the configuration"
+            yield f"{where}: {found} is not resolved here; allowed are {', '.join(RESOLVERS)}, and keys of the configuration"
 
 
 def check(file: str, group: str, package: str | None, data: Mapping[str, Any]) -> None:
@@ -69,7 +70,7 @@ def _faults(group: str, package: str | None, data: Mapping[str, Any]) -> Iterato
         yield from (f"hydra.{key}: {rule}" for key in data["hydra"])
     elif "hydra" in data:
         yield f"hydra: {rule}"
-    defaults = data.get("defaults") or ()
+    defaults = data.get("defaults") or []
     yield from (f"defaults: {fault}" for entry in (defaults if isinstance(defaults, list) else [defaults]) for fault in _entry(entry))
     rest = {key: value for key, value in data.items() if key not in ("defaults", "hydra")}
     yield from (f"{where}: {key} makes Hydra call what it names, and is refused" for where, key in _keys(rest) if key == "_target_")

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from aio.config import files
+from aio.config import files, typed
 from aio.errors import ConfigError, nearest
 
 PACKAGE = Path(__file__).resolve().parent.parent
@@ -35,7 +35,7 @@ def groups(config_dirs: Sequence[Path] = ()) -> frozenset[str]:
 
 def choices(group: str, config_dirs: Sequence[Path] = ()) -> tuple[str, ...]:
     """Names of a config group's files, sorted; `mode` -> a2v, i2v, ... Empty for what is no group."""
-    return tuple(sorted({file.stem for _, file in _files(group, config_dirs)}))
+    return tuple(sorted({file.stem for file in _files(group, config_dirs)}))
 
 
 def choice(group: str, name: Any, config_dirs: Sequence[Path] = ()) -> str:
@@ -63,7 +63,14 @@ def facts(group: str, name: str, config_dirs: Sequence[Path] = ()) -> Mapping[st
         ConfigError: there is no such choice, or its file is broken.
     """
     choice(group, name, config_dirs)
-    return files.load(next(file for _, file in _files(group, config_dirs) if file.stem == name))
+    file = next(file for file in _files(group, config_dirs) if file.stem == name)
+    data = {key: value for key, value in files.load(file).items() if value is not None}
+    plain, nested = dict[str, Any], dict[str, dict[str, Any]]
+    kinds = {group: plain, "values": plain, "fields": nested, "loras": nested}
+    faults = [fault for key, kind in kinds.items() if key in data for fault in typed.faults(kind, data[key], key)]
+    if faults:
+        raise ConfigError("\n".join(f"{file}: {fault}" for fault in faults))
+    return data
 
 
 @functools.cache
@@ -78,11 +85,11 @@ def many() -> frozenset[str]:
     return frozenset(group for group, name in usual().items() if isinstance(name, list))
 
 
-def _files(group: str, config_dirs: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
-    """(folder of configuration, file) of a group's choices; the first of a name counts, as in Hydra's search path."""
+def _files(group: str, config_dirs: Sequence[Path]) -> Iterator[Path]:
+    """The files of a group's choices; the first of a name counts, as in Hydra's search path."""
     if not isinstance(group, str) or group.startswith(".") or re.search(r"[/\\\x00]", group):
         return
     for folder in (CONF, *config_dirs):
         for file in (folder / group).glob("*.yaml"):
             if not file.name.startswith(".") and file.is_file():   # a Mac leaves ._NAME.yaml on foreign disks
-                yield folder, file
+                yield file

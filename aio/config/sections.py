@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from aio.config.typed import Amount, Count
+from aio.config.page import Ui
+from aio.config.typed import Amount, Count, Factor
 from aio.fields import Field
 
 
@@ -34,6 +35,8 @@ class Output:
     dir: str = "outputs"
     name: str | None = None
     node: str = ""
+    keep_days: Amount | None = None
+    part_hours: Amount | None = None
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,21 @@ class Sweep:
 
 
 @dataclass(frozen=True)
+class Download:
+    """`download`: how weights are fetched."""
+
+    slowest_kb_s: Amount
+    for_s: Factor
+    silent_s: Factor
+    answer_s: Factor
+    retries: Amount
+    pause_s: Amount
+    wait_s: Amount
+    history: Amount
+    parallel: Count
+
+
+@dataclass(frozen=True)
 class Clamp:
     """`platform.duration`."""
 
@@ -67,9 +85,9 @@ class GpuSize:
     """An entry of `platform.sizes`."""
 
     card: str
-    card_factor: Amount
-    asks: Amount
-    quota: Amount
+    card_factor: Factor
+    asks: Factor
+    quota: Factor
 
 
 @dataclass(frozen=True)
@@ -77,7 +95,7 @@ class Prune:
     """`platform.prune`."""
 
     hours: Amount | None
-    every_minutes: Amount
+    every_minutes: Factor
 
 
 @dataclass(frozen=True)
@@ -99,7 +117,7 @@ class Duration:
     """`duration` (conf/duration)."""
 
     card: str
-    card_factor: Amount
+    card_factor: Factor
     step_ms: tuple[Amount, Amount]
     step_floor_ms: Amount
     guide_factor: Amount
@@ -146,54 +164,6 @@ class ComfyUI:
 
 
 @dataclass(frozen=True)
-class Gallery:
-    """`ui.gallery`."""
-
-    show: Literal["folder", "session"]
-    count: Count
-
-
-@dataclass(frozen=True)
-class Upload:
-    """`ui.upload`."""
-
-    mb: Amount
-    seconds: Amount
-    megapixels: Amount
-
-
-@dataclass(frozen=True)
-class Queue:
-    """`ui.queue`."""
-
-    parallel: Count
-    waiting: Count
-
-
-@dataclass(frozen=True)
-class Message:
-    """An entry of `ui.messages`."""
-
-    match: str
-    title: str
-    text: str = ""
-
-
-@dataclass(frozen=True)
-class Ui:
-    """`ui` (conf/ui)."""
-
-    title: str
-    tagline: str
-    first: dict[str, list[str]]
-    gallery: Gallery
-    upload: Upload
-    keep: Amount
-    queue: Queue
-    messages: list[Message]
-
-
-@dataclass(frozen=True)
 class Root:
     """The sections by name. Those without a default are needed; a section that is not here is not checked."""
 
@@ -208,6 +178,7 @@ class Root:
     engine: Literal["auto", "comfyui", "preview"] = "auto"
     input: Input = field(default_factory=Input)
     memory: Memory = field(default_factory=Memory)
+    download: Download | None = None
     fields: dict[str, Field] = field(default_factory=dict)
     values: dict[str, Any] = field(default_factory=dict)
     nodes: dict[str, Node] = field(default_factory=dict)

@@ -25,6 +25,7 @@ LARGEST = 1e300
 
 Count = Annotated[int, Least(1)]
 Amount = Annotated[float, Least(0)]
+Factor = Annotated[float, Least(1e-6)]
 _WORDS = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
 
 
