@@ -195,6 +195,8 @@ def _sort(command: Command, word: str, groups: Iterable[str], given: dict[str, s
         raise ConfigError(f"{name} is given twice, {both}; give it once{_together(command, name, groups)}")
     given[name] = word
     if key in ("jobs", "resume"):
+        if not value:
+            raise ConfigError(f"{key}: nothing is given; write {'jobs=@TABLE.csv' if key == 'jobs' else 'resume=DIR, the folder of a sweep'}")
         setattr(command, key, value)
     elif match["prefix"] == "~" or in_config(name, groups):
         command.overrides.append(word)

@@ -135,6 +135,8 @@ def build(cfg: Any, config_dirs: Sequence[Path] = (), given: Words | None = None
         data["fields"] = {key: {**item, "name": key} if isinstance(item, Mapping) else item for key, item in fields.items()}
     faults: list[str] = []
     root = checks.read(data, faults)
+    if any(fault.startswith("mode:") for fault in faults):
+        faults.append("a mode's file begins with `# @package _global_` and says mode: {name: …, title: …, workflow: …}")
     if root is None or faults:
         raise ConfigError("\n".join(faults))
     mode, nodes = root.mode, root.nodes
@@ -160,7 +162,7 @@ def build(cfg: Any, config_dirs: Sequence[Path] = (), given: Words | None = None
         output=root.output.node,
         stages={nodes[key].id: title for key, title in root.stages.items() if key in nodes},
         engine=root.engine,
-        output_dir=Path(root.output.dir),
+        output_dir=paths.expanded(root.output.dir, "output.dir"),
         output_name=root.output.name,
         examples=tuple(root.examples),
         data=data,

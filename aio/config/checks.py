@@ -65,9 +65,9 @@ def text_for(key: str, text: str) -> str | None:
             return None
         raise ConfigError(f"{key}: nothing is given; write {key}=… or leave it out")
     if "\0" in text:
-        raise ConfigError(f"{key}: {text!r} holds a NUL character; remove it")
+        raise ConfigError(f"{key}: {typed.shown(text)} holds a NUL character; remove it")
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise ConfigError(f"{key}: {text!r} is not valid Unicode text; write it in UTF-8") from None
+        raise ConfigError(f"{key}: {typed.shown(text)} is not valid Unicode text; write it in UTF-8") from None
     return text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import re
 import threading
 from collections.abc import Mapping, Sequence
@@ -11,7 +12,7 @@ from typing import Any
 
 from aio.config import foreign
 from aio.config.places import CONF, choices
-from aio.config.quoting import LITERAL, quoted
+from aio.config.quoting import LITERAL
 from aio.errors import AioError, ConfigError, nearest
 
 alone = threading.RLock()
@@ -46,8 +47,9 @@ def composed(words: Sequence[str], config_dirs: Sequence[Path]) -> Any:
 
 def searched(config_dirs: Sequence[Path]) -> list[str]:
     """The override that lets Hydra look into folders of the user's; none where there are none."""
-    places = ",".join(quoted(f"file://{folder}") for folder in config_dirs)
-    return [f"hydra.searchpath=[{places}]"] if places else []
+    from aio.config.sources import Folder
+
+    return [f"hydra.searchpath=[{','.join(map(Folder.name_of, config_dirs))}]"] if config_dirs else []
 
 
 def standing(cfg: Any, key: str) -> Any:
@@ -66,7 +68,9 @@ def explain(error: Exception, words: Sequence[str] = (), config_dirs: Sequence[P
     Args:
         words: overrides, of which the one at fault is named. config_dirs: further folders of configuration.
     """
-    text = str(error).strip() or type(error).__name__
+    text = str(error).strip() or str(error.__cause__ or "").strip() or type(error).__name__
+    if "${" in os.getcwd() and not str(error).strip():
+        return f"the path of the current folder, {os.getcwd()}, holds ${{, which Hydra cannot take; start aio from another folder"
     unknown = re.search(r"(?:Could not override|Could not delete from config\.) '([^']+)'", text)
     if unknown and "." in unknown[1]:
         return f"{unknown[1]}: there is no such setting.{_similar(unknown[1])} To add a new one write +{unknown[1]}=…"

@@ -49,10 +49,10 @@ def choice(group: str, name: Any, config_dirs: Sequence[Path] = ()) -> str:
         return name
     if not known:
         raise ConfigError(f"{group}: there is no such config group.{nearest(str(group), groups(config_dirs))}")
-    shown = repr(name) if len(repr(name)) <= 80 else f"{repr(name)[:79]}…"
     about, field = MEANT.get(group, ("", ""))
     hint = f" For {about} write {field}={name}." if field and re.fullmatch(r"[\d.]+", str(name)) else nearest(str(name), known)
-    said = f"{shown} is unknown." if name not in ("", None) else "nothing is given." + (f" For none write {group}=[]." if group in many() else "")
+    none = f" For none write {group}=[]." if group in many() else ""
+    said = f"{typed.shown(name)} is unknown." if name not in ("", None) else f"nothing is given.{none}"
     raise ConfigError(f"{group}: {said}{hint} Known: {', '.join(known)}")
 
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from hydra._internal.core_plugins import file_config_source
 from hydra._internal.sources_registry import SourcesRegistry
-from hydra.plugins.config_source import ConfigResult
+from hydra.core.object_type import ObjectType
+from hydra.plugins.config_source import ConfigResult, ConfigSource
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -68,6 +69,45 @@ def _signed(patch: Any, source: str) -> Any:
     return {**patch, "source": source} if isinstance(patch, dict) else patch
 
 
+class Folder(ConfigSource):
+    """A folder of the user's, by a name in which no grammar finds anything: `aio://` and its path in hex."""
+
+    def __init__(self, provider: str, path: str):
+        super().__init__(provider, path)
+        self.files = FileConfigSource(provider, f"file://{os.fsdecode(bytes.fromhex(self.path))}")
+
+    @staticmethod
+    def scheme() -> str:
+        """See hydra.plugins.config_source.ConfigSource."""
+        return "aio"
+
+    @staticmethod
+    def name_of(folder: Path) -> str:
+        """What a search path calls a folder."""
+        return f"aio://{os.fsencode(folder).hex()}"
+
+    def load_config(self, config_path: str) -> ConfigResult:
+        """See FileConfigSource."""
+        return self.files.load_config(config_path)
+
+    def is_group(self, config_path: str) -> bool:
+        """See hydra.plugins.config_source.ConfigSource."""
+        return self.files.is_group(config_path)
+
+    def is_config(self, config_path: str) -> bool:
+        """See hydra.plugins.config_source.ConfigSource."""
+        return self.files.is_config(config_path)
+
+    def available(self) -> bool:
+        """See hydra.plugins.config_source.ConfigSource."""
+        return self.files.available()
+
+    def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
+        """See hydra.plugins.config_source.ConfigSource."""
+        return self.files.list(config_path, results_filter)
+
+
 def remember() -> None:
-    """Let Hydra read files through the class above in this process; anything else that uses Hydra sees no difference."""
-    SourcesRegistry.instance().types[FileConfigSource.scheme()] = FileConfigSource
+    """Let Hydra read files through the classes above in this process; anything else that uses Hydra sees no difference."""
+    types = SourcesRegistry.instance().types
+    types[FileConfigSource.scheme()], types[Folder.scheme()] = FileConfigSource, Folder

@@ -45,7 +45,7 @@ def read(kind: Any, value: Any, where: str, faults: list[str]) -> Any:
         return None if value is None else read(next(arg for arg in args if arg is not type(None)), value, where, faults)
     if origin is Literal:
         if not any(value == option and type(value) is type(option) for option in args):
-            faults.append(f"{where}: {_shown(value)} is unknown.{nearest(str(value), map(str, args))} Known: {', '.join(map(str, args))}")
+            faults.append(f"{where}: {shown(value)} is unknown.{nearest(str(value), map(str, args))} Known: {', '.join(map(str, args))}")
         return value
     if dataclasses.is_dataclass(kind):
         return _dataclass(kind, value, where, faults)
@@ -55,7 +55,7 @@ def read(kind: Any, value: Any, where: str, faults: list[str]) -> Any:
         return _list(origin, args, value, where, faults)
     if not _is(kind, value):
         quote = "; put it in quotes" if kind is str and isinstance(value, (bool, int, float)) else ""
-        faults.append(f"{where}: {_shown(value)} is not {_WORDS[kind]}{quote}")
+        faults.append(f"{where}: {shown(value)} is not {_WORDS[kind]}{quote}")
     return value
 
 
@@ -122,7 +122,7 @@ def _dataclass(kind: Any, value: Any, where: str, faults: list[str]) -> Any:
     known = {field.name: field for field in dataclasses.fields(kind) if field.init}
     if not isinstance(value, Mapping):
         prefix = f"{where}." if where else ""
-        faults.append(f"{where}: {_shown(value)} is no section; it holds {', '.join(f'{prefix}{name}' for name in list(known)[:8])}")
+        faults.append(f"{where}: {shown(value)} is no section; it holds {', '.join(f'{prefix}{name}' for name in list(known)[:8])}")
         return value
     faults += [f"{where}: unknown key {key!r}.{nearest(str(key), known)} Known: {', '.join(known)}" for key in value if key not in known]
     missing = [name for name, field in known.items() if name not in value and _needed(field)]
@@ -139,7 +139,7 @@ def _needed(field: dataclasses.Field[Any]) -> bool:
 
 def _mapping(kind: Any, value: Any, where: str, faults: list[str]) -> Any:
     if not isinstance(value, Mapping):
-        faults.append(f"{where}: {_shown(value)} is not a mapping of names to values")
+        faults.append(f"{where}: {shown(value)} is not a mapping of names to values")
         return value
     faults += [f"{where}: the key {key!r} is not text; put it in quotes" for key in value if not isinstance(key, str)]
     return {key: read(kind, item, f"{where}.{key}", faults) for key, item in value.items()}
@@ -147,7 +147,7 @@ def _mapping(kind: Any, value: Any, where: str, faults: list[str]) -> Any:
 
 def _list(origin: Any, args: tuple[Any, ...], value: Any, where: str, faults: list[str]) -> Any:
     if not isinstance(value, (list, tuple)):
-        faults.append(f"{where}: {_shown(value)} is not a list")
+        faults.append(f"{where}: {shown(value)} is not a list")
         return value
     fixed = origin is tuple and not (len(args) == 2 and args[1] is ...)
     if fixed and len(value) != len(args):
@@ -158,6 +158,7 @@ def _list(origin: Any, args: tuple[Any, ...], value: Any, where: str, faults: li
     return tuple(made) if origin is tuple else made
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """A value for a message: as Python writes it, shortened."""
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:79]}…"

@@ -11,11 +11,15 @@ from aio.config import checks, typed
 from aio.config.places import choice, choices, groups, many, usual
 from aio.config.quoting import quoted
 from aio.config.sections import Root
+from aio.config.typed import shown
 from aio.errors import ConfigError
 
 _WORD = re.compile(r"(?P<prefix>\+{0,2}|~)(?P<key>[^=~+\s][^=\s]*)(?:=(?P<value>.*))?", re.DOTALL)
 _PLAIN = re.compile(r"(?!(?i:null|true|false|nan|inf)$)[A-Za-z_]\w*(?:-\w+)*", re.ASCII)
 """A name that Hydra's grammar reads as itself."""
+
+KEY_MAX = 200
+"""Characters of a key; the longest of the configuration has 50."""
 
 HYDRA_GROUP = re.compile(r"\w+(?:-\w+)*", re.ASCII)
 HYDRA_PATHS = ("hydra.sweep.dir", "hydra.run.dir", "hydra.sweep.subdir")
@@ -51,8 +55,8 @@ def read(text: str) -> Word:
         ConfigError: it is none.
     """
     match = _WORD.fullmatch(text)
-    if not match or (match["value"] is None) != (match["prefix"] == "~" and "=" not in text):
-        raise ConfigError(f"{text!r} is not understood: write key=value, or ~key to leave something out")
+    if not match or len(match["key"]) > KEY_MAX or (match["value"] is None) != (match["prefix"] == "~" and "=" not in text):
+        raise ConfigError(f"{shown(text)} is not understood: write key=value, or ~key to leave something out")
     return Word(match["prefix"], match["key"], match["value"])
 
 
@@ -95,7 +99,7 @@ def picked(group: str, text: str, config_dirs: Sequence[Path] = ()) -> list[str]
     if group in many() and (listed or len(names) > 1):
         return [choice(group, name, config_dirs) for name in names if name or len(names) > 1]
     if len(names) > 1 and all(name in choices(group, config_dirs) for name in names):
-        raise ConfigError(f"{group}: {text!r} is more than one choice; give one of them, or sweep over all with -m {group}={','.join(names)}")
+        raise ConfigError(f"{group}: {shown(text)} is more than one choice; give one of them, or sweep over all with -m")
     return [choice(group, text, config_dirs)]
 
 
@@ -103,16 +107,16 @@ def _group(word: Word, config_dirs: Sequence[Path]) -> str:
     """A choice for Hydra, which gets nothing but names of files that are there."""
     group, at, _ = word.key.partition("@")
     if at:
-        raise ConfigError(f"{word.text!r}: a choice has no place of its own; write {group}={word.value or '…'}")
+        raise ConfigError(f"{shown(word.text)}: a choice has no place of its own; write {group}=…")
     if word.prefix == "~":
         if group in many():
-            raise ConfigError(f"{word.text!r}: for none of its choices write {group}=[]")
+            raise ConfigError(f"{shown(word.text)}: for none of its choices write {group}=[]")
         return f"~{group}" + ("" if word.value is None else f"={_named(choice(group, word.value, config_dirs))}")
     if word.prefix == "++" or (word.prefix and group in usual()):
-        raise ConfigError(f"{word.text!r}: {group} has a choice already, so nothing is added; write {group}={word.value}")
+        raise ConfigError(f"{shown(word.text)}: {group} has a choice already, so nothing is added; write {group}=… without the plus")
     names = picked(group, word.value or "", config_dirs)
     if not word.prefix and group not in usual():
-        raise ConfigError(f"{word.text!r}: no choice of {group} is made unless it is added; write +{word.text}")
+        raise ConfigError(f"{shown(word.text)}: no choice of {group} is made unless it is added; write +{group}=…")
     value = f"[{','.join(map(_named, names))}]" if group in many() else _named(names[0])
     return f"{word.prefix}{group}={value}"
 
@@ -126,12 +130,12 @@ def _other(word: Word) -> str:
     key = word.key
     if key in ("hydra", "params") or key.startswith(("hydra.searchpath", "params.")):
         remedy = {"hydra": "name one of its settings, e.g. hydra.sweep.dir=…", "params": "write FIELD=…"}.get(key.split(".")[0], "")
-        raise ConfigError(f"{word.text!r} cannot be given: {'use --config-dir' if 'searchpath' in key else remedy}")
+        raise ConfigError(f"{shown(word.text)} cannot be given: {'use --config-dir' if 'searchpath' in key else remedy}")
     if key in HYDRA_PATHS and word.value:
         return f"{word.prefix}{key}={quoted(word.value)}"
     if key.startswith("hydra/") and word.value is not None and not HYDRA_GROUP.fullmatch(word.value):
-        raise ConfigError(f"{key}: {word.value!r} is not a name; write {key}=NAME, e.g. {key}=basic")
+        raise ConfigError(f"{key}: {shown(word.value)} is not a name; write {key}=NAME, e.g. {key}=basic")
     if key in typed.hints(Root) and word.prefix != "~" and key != "engine":
         inside = ", ".join(f"{key}.{name}=…" for name in list(getattr(checks.kind_of(key), "__dataclass_fields__", ()))[:4])
-        raise ConfigError(f"{word.text!r}: {key} is a section; give one of its settings{': ' + inside if inside else f', {key}.NAME=…'}")
+        raise ConfigError(f"{shown(word.text)}: {key} is a section; give one of its settings{': ' + inside if inside else f', {key}.NAME=…'}")
     return word.text

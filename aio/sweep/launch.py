@@ -28,6 +28,9 @@ from aio.sweep.plan import Planned, portable
 EVERY = 2.0
 """Seconds between two looks at the files of jobs that run elsewhere."""
 
+NO_LOG = "hydra/job_logging=disabled"
+"""Else an empty log file would lie in the folder, at a path that Hydra puts through its interpolation."""
+
 Hydra = Callable[[Command, Sequence[str]], int]
 
 
@@ -65,7 +68,7 @@ def launcher(command: Command, sweep: Any, hydra: Hydra) -> None:
         return
     jobs = [json.dumps({"spec": dataclasses.asdict(job.spec), "cell": dataclasses.asdict(job.cell())}) for job in sweep.todo]
     words = [
-        "hydra/job_logging=disabled",   # else an empty log file would lie in the folder
+        NO_LOG,
         *configuration.sort([word for word in command.overrides if of_hydra(word) and not word.startswith("hydra.sweep.")]).hydra,
         f"hydra.sweep.dir={quoted(str(sweep.folder))}", "hydra.sweep.subdir=.", "+job=" + ",".join(literal(job) for job in jobs),
     ]
@@ -100,7 +103,7 @@ def sweeper(command: Command, hydra: Hydra) -> int:
     if command.jobs or command.resume:
         raise ConfigError("jobs=… and resume=… do not go with hydra/sweeper=…: a sweeper chooses its own jobs")
     folder = store.claim(folder_of(command))
-    words = [word for word in command.swept() if not word.startswith("hydra.sweep.")]
+    words = [NO_LOG, *(word for word in command.swept() if not word.startswith("hydra.sweep."))]
     try:
         with store.locked(folder):
             code = hydra(command, [*words, f"hydra.sweep.dir={quoted(str(folder))}"])

@@ -10,13 +10,14 @@ from typing import Any
 
 from aio import config as configuration
 from aio import jobs_table, paths, provenance
-from aio.command import Command
+from aio.command import Command, in_config
 from aio.engines.choose import choose
-from aio.errors import InputError
+from aio.errors import ConfigError, InputError
 from aio.fields import MEDIA_TYPES
 from aio.patch import render
 from aio.request import validate
-from aio.sweep.axes import Spec, axes, product
+from aio.sweep import folder
+from aio.sweep.axes import Spec, axes, of_hydra, product
 from aio.sweep.folder import Cell
 from aio.values import Job
 
@@ -52,6 +53,8 @@ def plan(command: Command) -> list[Planned]:
         InputError: a table with a fault, each with its row; or a mode, preset, … of the sweep with which no job is fit to run.
         EngineError: there is no engine.
     """
+    if command.resume and not (command.jobs or command.params or any(not of_hydra(word) for word in command.overrides)):
+        return _again(command)
     limits = command.limits
     rows, table = jobs_table.read(command.jobs, command.config_dirs, limits) if command.jobs else (None, None)
     modes = {word.split("=", 1)[1] for row in rows or () for word in row.overrides if word.startswith("mode=")}
@@ -66,6 +69,28 @@ def plan(command: Command) -> list[Planned]:
     hopeless = _hopeless(jobs)
     if hopeless:
         raise InputError("\n".join(hopeless[:SHOWN]) + _more(hopeless))
+    return jobs
+
+
+def _again(command: Command) -> list[Planned]:
+    """The jobs of `resume=DIR` alone, from the manifest; that they are the same is proven later, by their recipes.
+
+    Raises:
+        ConfigError: it is no sweep's folder. InputError: what the manifest says is not enough to ask for them again.
+    """
+    there = folder.planned(paths.expanded(command.resume, "resume"))
+    if not there:
+        raise ConfigError(f"resume: {command.resume!r} is not a sweep's folder; give the one that holds its {folder.MANIFEST}")
+    groups, jobs = command.groups, list[Planned]()
+    for cell in there:
+        own = [key for key in cell.settings if in_config(key, groups)]
+        params = {key: value for key, value in cell.settings.items() if key not in own}
+        jobs.append(_plan(Spec(cell.number, tuple(f"{key}={cell.settings[key]}" for key in own), params), command.config_dirs, None))
+    faults = dict.fromkeys(str(job.error) for job, cell in zip(jobs, there) if job.error and cell.recipe)
+    if faults:
+        raise InputError("\n".join([*list(faults)[:SHOWN], (
+            f"resume: the manifest of {command.resume} names files without their folders, and what was added or left out not at all; "
+            "give the sweep's whole command once more, with resume=…")]))
     return jobs
 
 
