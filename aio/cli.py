@@ -108,7 +108,6 @@ def _hydra(command: Command, words: Sequence[str] | None = None) -> int:
     import hydra
 
     configuration.register()
-    texts = [word for word in command.overrides if configuration.is_text(word.lstrip("+").partition("=")[0])]   # data: no grammar sees them
     if words is None and command.multirun:
         words = command.swept()
     elif words is None:
@@ -117,7 +116,7 @@ def _hydra(command: Command, words: Sequence[str] | None = None) -> int:
 
     @hydra.main(version_base="1.3", config_path=str(configuration.CONF), config_name="config")
     def task(cfg: Any) -> int:
-        codes.append(_job(cfg, command, texts))
+        codes.append(_job(cfg, command))
         return codes[-1]   # for launchers that run a job in another process
 
     multirun = ["--multirun"] if command.multirun else []
@@ -140,7 +139,7 @@ def _shown(command: Command) -> list[str]:
     return [*given.hydra, *texts, *(f"++params.{name}={literal(value)}" for name, value in command.params.items())]
 
 
-def _job(cfg: Any, command: Command, texts: Sequence[str]) -> int:
+def _job(cfg: Any, command: Command) -> int:
     """One job that Hydra hands over. In a sweep a failure is reported and does not stop the others; Ctrl-C stops all."""
     from hydra.core.hydra_config import HydraConfig
 
@@ -148,7 +147,7 @@ def _job(cfg: Any, command: Command, texts: Sequence[str]) -> int:
         if HydraConfig.get().mode.name == "MULTIRUN":
             from aio.sweep import launch
 
-            return launch.work(cfg, command.config_dirs, texts, _interruptible, report)
+            return launch.work(cfg, command.config_dirs, command.texts, _interruptible, report)
         return execute(Job(command.compose(), command.params))
     except Cancelled:
         raise

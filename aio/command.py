@@ -73,7 +73,7 @@ class Command:
             InvalidParams: an `@file` that cannot be read. ConfigError: a choice that is none.
         """
         known = self.fields()
-        kept = [word for word in self.overrides if not configuration.is_text(word.lstrip("+").partition("=")[0])]
+        kept = [word for word in self.overrides if word not in self.texts]
         for group in self.groups & {word.partition("=")[0] for word in kept}:
             self._choices(group)
         return [*kept, *(_swept(known.get(name), name, text) for name, text in self.params.items())]
@@ -82,6 +82,11 @@ class Command:
     def groups(self) -> frozenset[str]:
         """Names of the config groups."""
         return configuration.groups(self.config_dirs)
+
+    @property
+    def texts(self) -> list[str]:
+        """The overrides that are data: paths and texts of the configuration."""
+        return [word for word in self.overrides if configuration.is_text(word.lstrip("+").partition("=")[0])]
 
     @property
     def limits(self) -> Mapping[str, int]:

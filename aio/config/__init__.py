@@ -231,4 +231,11 @@ def _workflow(mode: Mode, config_dirs: Sequence[Path]) -> Path:
     given = paths.expanded(mode.workflow or f"{mode.name}.json", "mode.workflow")
     places = [WORKFLOWS, *(place for folder in config_dirs for place in (folder, folder / "workflows", folder.parent / "workflows"))]
     candidates = [given] if given.is_absolute() else [place / given for place in places]
-    return next((path for path in candidates if path.is_file()), candidates[0] if given.is_absolute() else given)
+    return next((path for path in candidates if _is_file(path)), candidates[0] if given.is_absolute() else given)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:   # a name longer than the disk takes; loading it says so
+        return False

@@ -46,7 +46,7 @@ def _beyond(root: Root) -> Iterator[str]:
 @functools.lru_cache(maxsize=4096)
 def kind_of(key: str) -> Any:
     """The declared type of a dotted key, Any where none is."""
-    return typed.kind_of(Root, key)
+    return typed.kind_of(Root, key) if all(key.split(".")) else Any
 
 
 def is_text(key: str) -> bool:

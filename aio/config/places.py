@@ -87,7 +87,7 @@ def many() -> frozenset[str]:
 
 def _files(group: str, config_dirs: Sequence[Path]) -> Iterator[Path]:
     """The files of a group's choices; the first of a name counts, as in Hydra's search path."""
-    if not isinstance(group, str) or group.startswith(".") or re.search(r"[/\\\x00]", group):
+    if not isinstance(group, str) or not group or group.startswith(".") or re.search(r"[/\\\x00]", group):
         return
     for folder in (CONF, *config_dirs):
         for file in (folder / group).glob("*.yaml"):

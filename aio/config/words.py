@@ -14,7 +14,7 @@ from aio.config.sections import Root
 from aio.config.typed import shown
 from aio.errors import ConfigError
 
-_WORD = re.compile(r"(?P<prefix>\+{0,2}|~)(?P<key>[^=~+\s][^=\s]*)(?:=(?P<value>.*))?", re.DOTALL)
+_WORD = re.compile(r"(?P<prefix>\+{0,2}|~)(?P<key>[\w@./:-]+)(?:=(?P<value>.*))?", re.DOTALL)
 _PLAIN = re.compile(r"(?!(?i:null|true|false|nan|inf)$)[A-Za-z_]\w*(?:-\w+)*", re.ASCII)
 """A name that Hydra's grammar reads as itself."""
 

@@ -46,7 +46,7 @@ def folder_of(command: Command, jobs: Sequence[Planned] = ()) -> Path:
         ConfigError: Hydra cannot compose it.
     """
     own = [word for word in command.overrides if of_hydra(word)]
-    first = next((job.spec.overrides for job in jobs if not job.error), ())
+    first = next((job.spec.overrides for job in jobs if not job.error), command.texts)
     given = configuration.sort([*first, *own], command.config_dirs)
     cfg = configuration.composed(given.hydra, command.config_dirs)   # a launcher or sweeper that is not here is told now
     typed = next((word.partition("=")[2] for word in reversed(own) if word.startswith("hydra.sweep.dir=")), None)
