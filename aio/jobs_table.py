@@ -14,7 +14,7 @@ from aio import config as configuration
 from aio import paths
 from aio.command import in_config
 from aio.errors import ConfigError
-from aio.grammar import encoded
+from aio.grammar import encoded, quoted, split
 from aio.outside import json_of, text_of
 from aio.sweep.axes import Spec
 
@@ -137,9 +137,17 @@ def _override(key: str, value: Any, group: bool, config_dirs: Sequence[Path]) ->
             raise ConfigError(f"{key}: {text!r} is not one choice; a row is one job")
         return f"{key}={text}"   # composing says whether it is one
     if isinstance(value, str):
-        return f"{key}={value}"
+        grammar = key != name and not configuration.is_text(name)   # a plus asks for it
+        return f"{key}={quoted(value) if grammar and not _single(f'{key}={value}') else value}"
     if configuration.is_text(name):
         if isinstance(value, (list, dict)):
             raise ConfigError(f"{key}: {json.dumps(value)[:80]} is not text")
         return f"{key}={json.dumps(value)}"
     return f"{key}={encoded(value)}"
+
+
+def _single(word: str) -> bool:
+    try:
+        return split(word, (), plain=False)[1] is None
+    except ConfigError:
+        return False

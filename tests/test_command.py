@@ -9,6 +9,7 @@ from aio import config
 from aio.command import parse
 from aio.errors import ConfigError, InvalidParams
 from aio.grammar import literal
+from aio.sweep.axes import axes
 
 VERBS = ("run", "check", "plan")
 TEXTS = ["${oc.env:HOME}", "???", "null", "5", "a,b", "'", '"', "a\nb", "\\${x}", "\\\\${x}"]
@@ -64,6 +65,20 @@ def test_a_multirun_sweeps_the_lines_of_a_file(tmp_path):
     (tmp_path / "p.txt").write_text("one, two\n\n  three  \n")
     words = parse(["-m", f"prompt=@{tmp_path / 'p.txt'}", "seed=1,2"], VERBS).swept()
     assert words == ["++params.prompt='=one, two','=three'", "++params.seed=1,2"]
+
+
+def test_a_line_holds_whatever_a_word_processor_put_into_it(tmp_path):
+    (tmp_path / "p.txt").write_bytes("one\u2028still\x0b\x85\x1cone\r\ntwo\x0c.\rthree\n \t\n".encode())
+    assert axes(parse(["-m", f"prompt=@{tmp_path / 'p.txt'}"], VERBS))["params.prompt"] == ["one\u2028still\x0b\x85\x1cone", "two\x0c.", "three"]
+
+
+@pytest.mark.parametrize("content", [b"caf\xe9", "x".encode("utf-16"), "x".encode("utf-16-le")])
+def test_a_file_of_another_encoding_says_how_to_save_it(content, tmp_path):
+    (tmp_path / "p.txt").write_bytes(content)
+    for words in ([], ["-m"]):
+        with pytest.raises(InvalidParams, match=r"; save it as UTF-8$"):
+            command = parse([*words, f"prompt=@{tmp_path / 'p.txt'}"], VERBS)
+            axes(command)
 
 
 def test_a_multirun_never_splits_text_or_file_names():
