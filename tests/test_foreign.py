@@ -136,6 +136,21 @@ def test_a_defaults_list_names_what_is_not_there(said):
     assert "mode/mine.yaml: its defaults name 'mode/i3v', which is not there. Did you mean 'mode/i2v'?" in said(f"{HEAD}defaults: [i3v, _self_]\n")
 
 
+def test_defaults_that_lead_back_or_double_and_double_are_refused_at_once(tmp_path):
+    (tmp_path / "mode").mkdir()
+    for n in range(30):
+        (tmp_path / "mode" / f"d{n}.yaml").write_text(f"{HEAD}defaults: [d{n + 1}@x, {{/mode@y: d{n + 1}}}, _self_]\n")
+    (tmp_path / "mode" / "d30.yaml").write_text("x: 1")
+    (tmp_path / "mode" / "round.yaml").write_text(f"{HEAD}defaults: [about]")
+    (tmp_path / "mode" / "about.yaml").write_text(f"{HEAD}defaults: [/mode/round]")
+    began = time.monotonic()
+    with pytest.raises(ConfigError, match=r"mode/d0\.yaml: its defaults bring in more than 200 files"):
+        config.compose(["mode=d0"], [tmp_path])
+    with pytest.raises(ConfigError, match=r"its defaults lead back to it: mode/round -> mode/about -> mode/round"):
+        config.compose(["mode=round"], [tmp_path])
+    assert time.monotonic() - began < 10
+
+
 # -- YAML within bounds --------------------------------------------------------------------------------------------------------------
 
 LAUGHS = "a0: &a0 [x,x,x,x,x,x,x,x,x]\n" + "".join(f"a{n}: &a{n} [{','.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 8))

@@ -150,8 +150,9 @@ def test_a_key_that_takes_no_text_says_what_to_type(word, words):
     ("+mode=t2v", "mode has a choice already"),
     ("++preset=fast", "preset has a choice already"),
     ("mode@x=t2v", "has no place of its own"),
-    ("~mode=../x", "'../x' is unknown"),
+    ("~guidance=../x", "'../x' is unknown"),
     ("~lora", "write lora=[]"),
+    ("~platform", "no run does without platform; choose one of local, zerogpu"),
     ("space=hub", "write +space=…"),
     ("hydra/launcher=../../x", "is not a name"),
 ])

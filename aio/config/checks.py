@@ -12,7 +12,8 @@ from aio.config import typed
 from aio.config.sections import Root
 from aio.errors import ConfigError, nearest
 
-_NEEDED = frozenset(one.name for one in dataclasses.fields(Root) if one.default is one.default_factory is dataclasses.MISSING)
+NEEDED = frozenset(one.name for one in dataclasses.fields(Root) if one.default is one.default_factory is dataclasses.MISSING)
+"""Sections that no run does without."""
 
 
 def read(data: Mapping[str, Any], faults: list[str]) -> Root | None:
@@ -21,7 +22,7 @@ def read(data: Mapping[str, Any], faults: list[str]) -> Root | None:
     for name, kind in known.items():
         if data.get(name) is not None:
             made[name] = typed.read(kind, data[name], name, faults)
-        elif name in _NEEDED:
+        elif name in NEEDED:
             faults.append(f"{name}: the section is missing, and no run does without it")
     root = Root(**made) if len(faults) == before else None
     faults += _beyond(root) if root else ()

@@ -14,7 +14,7 @@ from hydra.plugins.config_source import ConfigResult, ConfigSource
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from aio.config import files, foreign
+from aio.config import defaults, files, foreign
 from aio.config.places import CONF
 from aio.errors import ConfigError
 
@@ -53,6 +53,7 @@ class FileConfigSource(file_config_source.FileConfigSource):   # Hydra's registr
             raise ConfigError(f"{path}: {error}; the first line of a mode is `# @package _global_`") from None
         if Path(self.path) != CONF:
             foreign.check(str(path), config_path.rpartition("/")[0], header["package"], data)
+            defaults.check(config_path, [CONF, Path(self.path)])
         if header["package"] == "_global_" and isinstance(data.get("patches"), dict):
             data["patches"] = {name: _signed(item, f"{config_path}.yaml") for name, item in data["patches"].items()}
         try:

@@ -111,6 +111,8 @@ def _group(word: Word, config_dirs: Sequence[Path]) -> str:
     if word.prefix == "~":
         if group in many():
             raise ConfigError(f"{shown(word.text)}: for none of its choices write {group}=[]")
+        if group in checks.NEEDED:
+            raise ConfigError(f"{shown(word.text)}: no run does without {group}; choose one of {', '.join(choices(group, config_dirs))}")
         return f"~{group}" + ("" if word.value is None else f"={_named(choice(group, word.value, config_dirs))}")
     if word.prefix == "++" or (word.prefix and group in usual()):
         raise ConfigError(f"{shown(word.text)}: {group} has a choice already, so nothing is added; write {group}=… without the plus")
