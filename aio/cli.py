@@ -165,7 +165,7 @@ def check(command: Command) -> int:
     modes = verbs.chosen_modes(command)
     others = [text for text in command.overrides if not text.startswith("mode=")]
     for mode in modes:
-        configuration.compose([f"mode={mode}"], command.config_dirs)   # an unknown name is bad input, not a fault
+        configuration.choice("mode", mode, command.config_dirs)   # an unknown name is bad input, a broken file is a row
     return checking.table(checking.check(modes, command.config_dirs, others), lambda line: print(line, flush=True))
 
 

@@ -38,7 +38,7 @@ def test_presets_that_are_not_there_are_bad_input(capsys):
     "patches: {mine: [{op: replace, path: '${pointer:save,nope}', value: 1}]}",
     "patches: {mine: [{op: replace, path: '${pointer:nope,x}', value: 1}]}",
     "fields: {width: {default: 100000}}", "preset_constants: {cfg: nope, sigmas: L_DEFAULT_LORA_STRENGTH}", "nodes: {save: {id: '1', class_type: X}}",
-    "fields: {mine: {type: INT, optional: true}}",
+    "fields: {mine: {type: INT, optional: true}}", "nodes: {save: 5}", "values: {x: '${oc.env:HOME}'}",
 ])
 def test_a_broken_mode_is_rows_of_the_table_and_never_its_end(broken, tmp_path, capsys):
     (tmp_path / "mode").mkdir()
