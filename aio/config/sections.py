@@ -145,10 +145,11 @@ class Memory:
 
 @dataclass(frozen=True)
 class Pin:
-    """A repository of `comfyui.packs`."""
+    """A repository of `comfyui.packs`, or the folder of one that comes with aio."""
 
-    url: str
     revision: str
+    url: str = ""
+    bundled: str = ""
 
 
 @dataclass(frozen=True)
