@@ -44,7 +44,7 @@ def test_a_broken_mode_is_rows_of_the_table_and_never_its_end(broken, tmp_path, 
     (tmp_path / "mode").mkdir()
     text = "# @package _global_\ndefaults: [t2v, _self_]\nmode: {name: mine, workflow: t2v.json}\n"
     (tmp_path / "mode" / "mine.yaml").write_text(text + broken)
-    code = main(["check", "--config-dir", str(tmp_path), "mode=mine,t2v", "preset=fast,balanced"])
+    code = main(["check", "--config-dir", str(tmp_path), "mode=mine,t2v", "preset=fast", "model=fp8"])
     out = capsys.readouterr().out
     assert code == 1 and "with faults" in out and out.count("\nt2v ") > 10
 
