@@ -39,38 +39,50 @@ def check(modes: Sequence[str] = (), config_dirs: Sequence[Path] = (), overrides
         overrides: further Hydra overrides, e.g. a workflow elsewhere; a preset or model among them is the only one.
     """
     presets, models = (_chosen(group, config_dirs, overrides) for group in ("preset", "model"))
+    complete = set(presets) == set(configuration.choices("preset", config_dirs))
     loras = configuration.choices("lora", config_dirs)
-    others = [text for text in overrides if not text.startswith("preset=")]
+    others = [text for text in overrides if not text.startswith(("preset=", "model="))]
     for mode in modes or configuration.choices("mode", config_dirs):
         try:
-            base = offered(mode, presets, config_dirs, others)
+            base = offered(mode, presets, config_dirs, [*others, *([f"model={models[0]}"] if len(models) == 1 else [])])
         except AioError as error:
-            yield Row(mode, "-", "-", "compose", faults=(str(error),))
+            yield Row(mode, "-", "-", "compose", faults=tuple(str(error).splitlines()))
             continue
-        usual = [f"mode={mode}", f"preset={base.choices['preset']}"]
+        usual = [f"mode={mode}", f"preset={base.choices['preset']}", f"model={base.choices['model']}", *others]
         yield Row(mode, "all", "-", "fields", faults=tuple(_unread(base)))
-        effects, every = set[str](), True
+        effects, every = set[str](), complete
         for preset in presets:
-            whole = []
+            whole = None
             for model in models:
-                config = configuration.compose([f"mode={mode}", f"preset={preset}", *others, f"model={model}"], config_dirs)
-                yield _row(config)
-                whole += [] if request.unoffered(config) else [config]
-            every = every and bool(whole)
-            effects |= _effective(whole[0]) if whole else set()
-            yield Row(mode, preset, "all", "official constants", faults=tuple(_constants(config)))
+                config, row = _composed([f"mode={mode}", f"preset={preset}", *others, f"model={model}"], config_dirs)
+                yield dataclasses.replace(row, mode=mode, preset=preset, model=model)
+                whole = whole or (config if config and not row.note and not row.faults else None)
+            every = every and whole is not None   # what a broken graph would do nobody knows
+            effects |= _effective(whole) if whole else set()
+            yield Row(mode, preset, "all", "official constants", faults=tuple(_constants(config or base)))
         for name, params in _variants(base):
             yield _row(base, name, params)
         for memory in configuration.choices("memory", config_dirs):
-            yield _row(configuration.compose([*usual, *others, f"memory={memory}"], config_dirs), f"memory {memory}")
+            _, row = _composed([*usual, f"memory={memory}"], config_dirs)
+            yield dataclasses.replace(row, mode=mode, variant=f"memory {memory}")
         idle = [name for name in base.fields if every and name not in effects and name not in _affecting(base)]
         yield Row(mode, "all", "all", "effects", faults=tuple(f"field {name} changes nothing in any preset" for name in idle))
         if loras:
-            yield from _loras(configuration.compose([*usual, *others, f"lora=[{','.join(loras)}]"], config_dirs), loras)
+            yield from _loras([*usual, f"lora=[{','.join(loras)}]"], config_dirs, mode, loras)
+
+
+def _composed(words: Sequence[str], config_dirs: Sequence[Path]) -> tuple[Config | None, Row]:
+    """A configuration and the row of its graph; None, and a row that says why, where it does not compose."""
+    try:
+        config = configuration.compose(words, config_dirs)
+    except AioError as error:
+        return None, Row("", "-", "-", "compose", faults=tuple(str(error).splitlines()))
+    return config, _row(config)
 
 
 def _chosen(group: str, config_dirs: Sequence[Path], overrides: Sequence[str]) -> Sequence[str]:
-    return [text.partition("=")[2] for text in overrides if text.startswith(f"{group}=")] or configuration.choices(group, config_dirs)
+    named = [name for text in overrides if text.startswith(f"{group}=") for name in text.partition("=")[2].split(",")]
+    return [configuration.choice(group, name, config_dirs) for name in named] or configuration.choices(group, config_dirs)
 
 
 def offered(mode: str, presets: Sequence[str], config_dirs: Sequence[Path] = (), overrides: Sequence[str] = ()) -> Config:
@@ -88,7 +100,11 @@ def offered(mode: str, presets: Sequence[str], config_dirs: Sequence[Path] = (),
     raise InvalidParams(lacking)
 
 
-def _loras(every: Config, loras: Sequence[str]) -> Iterator[Row]:
+def _loras(words: Sequence[str], config_dirs: Sequence[Path], mode: str, loras: Sequence[str]) -> Iterator[Row]:
+    every, row = _composed(words, config_dirs)
+    if every is None:
+        yield dataclasses.replace(row, mode=mode, variant="every lora")
+        return
     for chosen in [*((name,) for name in loras), tuple(loras[:2])]:
         dropped = {f"lora/{name}.yaml" for name in loras if name not in chosen}
         config = dataclasses.replace(every, patches=tuple(p for p in every.patches if p.source not in dropped))
@@ -153,9 +169,9 @@ def _row(config: Config, variant: str = "", params: Mapping[str, Any] = {}, reac
     try:
         job = sample(config, params)
         operations, prompt = draw(job)
+        found = tuple(nodecheck.of_job(job, operations, prompt, reach))
     except AioError as error:
         return dataclasses.replace(row, faults=tuple(str(error).splitlines()))
-    found = tuple(nodecheck.of_job(job, operations, prompt, reach))
     return dataclasses.replace(row, nodes=len(prompt), operations=len(operations), faults=found)
 
 
@@ -179,10 +195,10 @@ def _effective(config: Config) -> set[str]:
     for name, field in config.fields.items():
         try:
             other = sample(config, {**optional, name: _other(field, job.values[name])})
-        except InvalidParams:
-            continue
-        if fields.holds(field.when, {**config.values, **job.values}) and draw(other)[1] != before:
-            found.add(name)
+            if fields.holds(field.when, {**config.values, **job.values}) and draw(other)[1] != before:
+                found.add(name)
+        except AioError:
+            continue   # not a value that it can have here
     return found
 
 
@@ -192,6 +208,7 @@ def _other(field: Field, value: Any) -> Any:
         step = field.step or 1
         # One second is a whole number of latent frames at every rate that fields allow.
         step = 1 if field.length_of or field.name == "seconds" else step
+        value = (field.min or 0) if value is None else value
         return value - step if field.max is not None and value + step > field.max else value + step
     if field.type == "COMBO":
         return next((option for option in field.options if option != value), value)
@@ -206,18 +223,17 @@ def _constants(config: Config) -> Iterator[str]:
     for name, constant in (config.data.get("preset_constants") or {}).items():
         if constant not in official:
             yield f"preset/{preset}.yaml: {name}: no official constant {constant}.{nearest(constant, official)}"
-        elif _numbers(config.values.get(name)) != _numbers(official[constant]):
+        elif _numbers(config.values.get(name)) != (_numbers(official[constant]) or None):   # no number equals none
             yield f"preset/{preset}.yaml: {name} is {config.values.get(name)}, {constant} is {official[constant]}"
 
 
 def _numbers(value: Any) -> list[float] | str:
-    """Numbers, also those of a text; a text that holds others is itself."""
-    if isinstance(value, str):
-        try:
-            return [float(part) for part in value.split(",")]
-        except ValueError:
-            return value
-    return [float(part) for part in value] if isinstance(value, (list, tuple)) else [float(value)]
+    """The numbers of a value, also those of a text; a text that holds others is itself, and of anything else there are none."""
+    parts = value.split(",") if isinstance(value, str) else value if isinstance(value, (list, tuple)) else [value]
+    try:
+        return [float(part) for part in parts]
+    except (TypeError, ValueError):
+        return value if isinstance(value, str) else []
 
 
 def table(rows: Iterable[Row], show: Callable[[str], None]) -> int:

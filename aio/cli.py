@@ -111,18 +111,16 @@ def _hydra(command: Command, words: Sequence[str] | None = None) -> int:
     if words is None and command.multirun:
         words = command.swept()
     elif words is None:
-        from aio.grammar import literal
-
-        words = [*command.overrides, *(f"++params.{name}={literal(value)}" for name, value in command.params.items())]
+        words = _shown(command)
     codes: list[int] = []
 
     @hydra.main(version_base="1.3", config_path=str(configuration.CONF), config_name="config")
     def task(cfg: Any) -> int:
-        codes.append(_job(cfg, command.config_dirs))
+        codes.append(_job(cfg, command))
         return codes[-1]   # for launchers that run a job in another process
 
-    folders = [word for folder in command.config_dirs for word in ("--config-dir", str(folder))]
-    sys.argv = [sys.argv[0], *(["--multirun"] if command.multirun else []), *folders, *command.flags, *placed(words)]
+    multirun = ["--multirun"] if command.multirun else []
+    sys.argv = [sys.argv[0], *multirun, *command.flags, *configuration.searched(command.config_dirs), *placed(words)]
     try:
         task()
     except SystemExit as error:
@@ -130,7 +128,18 @@ def _hydra(command: Command, words: Sequence[str] | None = None) -> int:
     return (1 if any(codes) else 0) if command.multirun else max(codes, default=0)
 
 
-def _job(cfg: Any, config_dirs: Sequence[Path]) -> int:
+def _shown(command: Command) -> list[str]:
+    """A single run's words in Hydra's grammar, for Hydra to show; faults are told first, in aio's words."""
+    from aio.grammar import literal, quoted
+
+    if not {"-sc", "--shell-completion"} & set(command.flags):
+        command.compose()
+    given = configuration.sort(command.overrides, command.config_dirs)
+    texts = [f"{key}={'null' if text is None else quoted(text)}" for key, text in given.texts.items()]
+    return [*given.hydra, *texts, *(f"++params.{name}={literal(value)}" for name, value in command.params.items())]
+
+
+def _job(cfg: Any, command: Command) -> int:
     """One job that Hydra hands over. In a sweep a failure is reported and does not stop the others; Ctrl-C stops all."""
     from hydra.core.hydra_config import HydraConfig
 
@@ -138,8 +147,8 @@ def _job(cfg: Any, config_dirs: Sequence[Path]) -> int:
         if HydraConfig.get().mode.name == "MULTIRUN":
             from aio.sweep import launch
 
-            return launch.work(cfg, config_dirs, _interruptible, report)
-        return execute(Job(configuration.build(cfg, config_dirs), configuration.params_of(cfg)))
+            return launch.work(cfg, command.config_dirs, command.texts, _interruptible, report)
+        return execute(Job(command.compose(), command.params))
     except Cancelled:
         raise
     except AioError as error:
@@ -156,7 +165,7 @@ def check(command: Command) -> int:
     modes = verbs.chosen_modes(command)
     others = [text for text in command.overrides if not text.startswith("mode=")]
     for mode in modes:
-        configuration.compose([f"mode={mode}"], command.config_dirs)   # an unknown name is bad input, not a fault
+        configuration.choice("mode", mode, command.config_dirs)   # an unknown name is bad input, a broken file is a row
     return checking.table(checking.check(modes, command.config_dirs, others), lambda line: print(line, flush=True))
 
 

@@ -1,23 +1,25 @@
 """The command line: argv -> a Command, with every text kept literally as it was typed.
 
-`key=value` is one of two things. A key that is a config group or has a dot (`preset=fast`, `output.dir=x`) is an override in
-Hydra's grammar. Any other key is a field: its value is data. In a single run no grammar touches it; in a multirun
-(`-m`) numbers and choices sweep in Hydra's grammar, while text and file names stay whole and sweep by `@file`.
+`key=value` is one of two things. A key that is a config group or has a dot (`preset=fast`, `output.dir=x`) is an override of the
+configuration (aio.config.words); paths and texts among them are data. Any other key is a field: its value is data. In a single run no
+grammar touches it; in a multirun (`-m`) numbers and choices sweep in Hydra's grammar, while texts, paths and file names stay whole;
+texts and files of fields sweep by `@file`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from aio import config as configuration
 from aio import paths
 from aio.config import Config
-from aio.errors import AioError, ConfigError, InvalidParams, Problem, nearest
+from aio.errors import AioError, ConfigError, nearest
 from aio.fields import LITERAL_TYPES, TEXT_TYPES, Field
 from aio.grammar import literal, split
+from aio.texts import lines, of_field
 
 _OVERRIDE = re.compile(r"(?P<prefix>\+{0,2}|~)(?P<key>[\w@./:-]+)(?:=(?P<value>.*))?", re.DOTALL)
 _TAKES_VALUE = ("--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp", "--package", "-p", "--cfg", "-c")
@@ -32,7 +34,7 @@ class Command:
 
     Attributes:
         verb: run, check, plan, ...
-        overrides: for Hydra, in its grammar. params: field name -> text as typed.
+        overrides: of the configuration, as typed. params: field name -> text as typed.
         flags: Hydra's own flags. options: aio's own (`--json`), without dashes.
         config_dirs: folders given with --config-dir. multirun: -m. help: -h.
         target: the file or folder of `replay` and `sheet`.
@@ -65,13 +67,31 @@ class Command:
             raise ConfigError(f"--{option}: unknown flag for {self.verb}.{nearest(option, options)} See --help")
 
     def swept(self) -> list[str]:
-        """Everything as Hydra overrides, for a multirun.
+        """Everything as Hydra overrides, for a sweeper of Hydra's; without the texts of the configuration, which no grammar may touch.
 
         Raises:
-            InvalidParams: an `@file` that cannot be read.
+            InvalidParams: an `@file` that cannot be read. ConfigError: a choice that is none.
         """
         known = self.fields()
-        return [*self.overrides, *(_swept(known.get(name), name, text) for name, text in self.params.items())]
+        kept = [word for word in self.overrides if word not in self.texts]
+        for group in self.groups & {word.partition("=")[0] for word in kept}:
+            self._choices(group)
+        return [*kept, *(_swept(known.get(name), name, text) for name, text in self.params.items())]
+
+    @property
+    def groups(self) -> frozenset[str]:
+        """Names of the config groups."""
+        return configuration.groups(self.config_dirs)
+
+    @property
+    def texts(self) -> list[str]:
+        """The overrides that are data: paths and texts of the configuration."""
+        return [word for word in self.overrides if configuration.is_text(word.lstrip("+").partition("=")[0])]
+
+    @property
+    def limits(self) -> Mapping[str, int]:
+        """The section `sweep`: how many jobs and columns are taken."""
+        return configuration.compose([word for word in self.overrides if word.startswith("sweep.")], self.config_dirs).data["sweep"]
 
     def fields(self, modes: Iterable[str] = ()) -> dict[str, Field]:
         """Fields of every mode and LoRA that the overrides may choose, and of `modes`, chosen elsewhere."""
@@ -85,9 +105,26 @@ class Command:
 
     def _choices(self, group: str) -> list[list[str]]:
         """The choices that an override of `group` names, one list a job: `lora=[a],[a,b]` -> [[a], [a, b]]."""
-        given = [text for text in self.overrides if text.lstrip("+").startswith(f"{group}=")]
-        values = [value for word in given for value in split(word, self.config_dirs, plain=False)[1] or [word.split("=", 1)[1]]]
-        return [re.findall(r"[\w/.-]+", value) for value in values]
+        given = [word.partition("=")[2] for word in self.overrides if word.lstrip("+").startswith(f"{group}=")]
+        return [names for text in given for names in swept(group, text, self.config_dirs)]
+
+
+def swept(group: str, text: str, config_dirs: Sequence[Path]) -> list[list[str]]:
+    """The choices of each job, where an override of a group sweeps in Hydra's grammar: `fast,quality`, `glob(*)`, `[a],[a,b]`.
+
+    Raises:
+        ConfigError: every one that is no choice.
+    """
+    values = [text] if text.strip() in configuration.choices(group, config_dirs) else split(f"{group}={text}", config_dirs, plain=False)[1]
+    found, faults = list[list[str]](), dict[str, None]()
+    for value in values or [text]:
+        try:
+            found.append(configuration.picked(group, value, config_dirs))
+        except ConfigError as error:
+            faults[str(error)] = None
+    if faults:
+        raise ConfigError("\n".join(faults))
+    return found
 
 
 def parse(argv: Sequence[str], verbs: Iterable[str]) -> Command:
@@ -124,14 +161,15 @@ def parse(argv: Sequence[str], verbs: Iterable[str]) -> Command:
         else:
             rest.append(word)
     completing = {"-sc", "--shell-completion"} & set(command.flags)
-    groups = groups_of(command.config_dirs)
+    groups = command.groups
     if rest and command.verb in _WITH_FILE and (Path(rest[0]).exists() or not _OVERRIDE.fullmatch(rest[0]) or "=" not in rest[0]):
         command.target = rest.pop(0)
+    given: dict[str, str] = {}
     for word in rest:
         if completing:
             command.flags.append(word)   # install=bash, query=bash belong to Hydra
         else:
-            _sort(command, word, groups)
+            _sort(command, word, groups, given)
     if (command.jobs or command.resume) and not command.multirun:
         raise ConfigError("jobs=… and resume=… belong to a sweep: add -m")
     if command.params and not command.multirun:
@@ -151,25 +189,31 @@ def in_config(key: str, groups: Iterable[str]) -> bool:
     return key in groups or key in _TOP or bool(re.search(r"[./@:]", key))
 
 
-def groups_of(config_dirs: Sequence[Path]) -> set[str]:
-    """Names of the config groups."""
-    return {path.name for folder in (configuration.CONF, *config_dirs) for path in folder.iterdir() if path.is_dir()}
-
-
-def _sort(command: Command, word: str, groups: set[str]) -> None:
+def _sort(command: Command, word: str, groups: Iterable[str], given: dict[str, str]) -> None:
     match = _OVERRIDE.fullmatch(word)
     if not match or (match["value"] is None and match["prefix"] != "~"):
         raise ConfigError(f"{word!r} is not understood: write field=value, group=choice, or a flag (see --help); quote text with spaces")
     key, value = match["key"], match["value"]
     name = key.removeprefix("params.")
+    if name in given:
+        both = f"{given[name]} and {word}"
+        raise ConfigError(f"{name} is given twice, {both}; give it once{_together(command, name, groups)}")
+    given[name] = word
     if key in ("jobs", "resume"):
+        if not value:
+            raise ConfigError(f"{key}: nothing is given; write {'jobs=@TABLE.csv' if key == 'jobs' else 'resume=DIR, the folder of a sweep'}")
         setattr(command, key, value)
     elif match["prefix"] == "~" or in_config(name, groups):
-        if key == "lora" and not command.multirun and "," in value and not value.startswith("["):
-            word = f"lora=[{value}]"   # in a single run a comma can only mean several at once
         command.overrides.append(word)
     else:
         command.params[name] = value
+
+
+def _together(command: Command, name: str, groups: Iterable[str]) -> str:
+    """How to give several values of a key, where that makes sense."""
+    if name in configuration.many():
+        return f", as {name}=[A,B]"
+    return f", and in a sweep as {name}=A,B" if command.multirun and (name in groups or not in_config(name, groups)) else ""
 
 
 def _read_files(command: Command) -> None:
@@ -180,24 +224,7 @@ def _read_files(command: Command) -> None:
         return   # the run itself reports it, with its own words
     for name, text in command.params.items():
         if name in known and known[name].type in TEXT_TYPES:
-            command.params[name] = _text_of(name, text)
-
-
-def _text_of(name: str, text: str) -> str:
-    if text.startswith("@@"):
-        return text[1:]
-    if text.startswith("@"):
-        return _read(name, text[1:]).rstrip("\r\n")
-    return text
-
-
-def _read(name: str, path: str) -> str:
-    try:
-        return paths.expanded(path, name).read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        message = f"cannot read the file {path!r} ({reason}); write {name}=@@… for a text that begins with @"
-        raise InvalidParams([Problem(name, "custom_validation_failed", message)]) from None
+            command.params[name] = of_field(name, text)
 
 
 def _swept(known: Field | None, name: str, text: str) -> str:
@@ -205,13 +232,3 @@ def _swept(known: Field | None, name: str, text: str) -> str:
     if known is None or known.type not in LITERAL_TYPES:
         return f"++params.{name}={text}"
     return f"++params.{name}={','.join(literal(line) for line in lines(name, text))}"
-
-
-def lines(name: str, text: str) -> list[str]:
-    """The texts that a text or file field takes in a multirun: itself, or the lines of its `@file`."""
-    if not text.startswith("@") or text.startswith("@@"):
-        return [text[1:] if text.startswith("@@") else text]
-    found = [line.strip() for line in _read(name, text[1:]).splitlines() if line.strip()]
-    if not found:
-        raise InvalidParams([Problem(name, "required_input_missing", f"the file {text[1:]!r} holds no line of text")])
-    return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -156,13 +157,15 @@ def _hint(field: Field) -> str:
 
 
 def _text(field: Field, value: Any) -> str:
+    if isinstance(value, (list, tuple, dict)):
+        raise _bad(field, "invalid_input_type", f"{_shown(value)} is not a text")
     text = str(value)
     if any(char in text for char in _FORBIDDEN_IN_TEXT):
-        raise _bad(field, "invalid_input_type", f"{text!r} holds a NUL character; remove it")
+        raise _bad(field, "invalid_input_type", f"{_shown(text)} holds a NUL character; remove it")
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise _bad(field, "invalid_input_type", f"{text!r} is not valid Unicode text; re-encode it as UTF-8") from None
+        raise _bad(field, "invalid_input_type", f"{_shown(text)} is not valid Unicode text; re-encode it as UTF-8") from None
     return text
 
 
@@ -170,7 +173,7 @@ def _boolean(field: Field, value: Any) -> bool:
     word = str(value).strip().lower()
     if word in _TRUE | _FALSE:
         return word in _TRUE
-    raise _bad(field, "invalid_input_type", f"{value!r} is neither true nor false")
+    raise _bad(field, "invalid_input_type", f"{_shown(value)} is neither true nor false")
 
 
 def _choice(field: Field, value: Any) -> Any:
@@ -178,7 +181,7 @@ def _choice(field: Field, value: Any) -> Any:
         if str(option) == str(value).strip():
             return option
     hint = nearest(str(value), map(str, field.options))
-    raise _bad(field, "value_not_in_list", f"{value!r} is not one of {field.range}.{hint}")
+    raise _bad(field, "value_not_in_list", f"{_shown(value)} is not one of {field.range}.{hint}")
 
 
 def _number(field: Field, value: Any) -> int | float:
@@ -189,17 +192,34 @@ def _number(field: Field, value: Any) -> int | float:
         if isinstance(value, bool) or not math.isfinite(number):
             raise ValueError
     except (TypeError, ValueError, OverflowError):
-        raise _bad(field, "invalid_input_type", f"{value!r} is not {kind}{_hint(field)}") from None
+        raise _bad(field, "invalid_input_type", f"{_shown(value)} is not {kind}{_hint(field)}{_point(field, value)}") from None
     if field.min is not None and number < field.min:
-        raise _bad(field, "value_smaller_than_min", f"{number:.12g} is below {field.min:.12g}; legal: {field.range}")
+        raise _bad(field, "value_smaller_than_min", f"{_digits(number)} is below {field.min:.12g}; legal: {field.range}")
     if field.max is not None and number > field.max:
-        raise _bad(field, "value_bigger_than_max", f"{number:.12g} is above {field.max:.12g}; legal: {field.range}")
+        raise _bad(field, "value_bigger_than_max", f"{_digits(number)} is above {field.max:.12g}; legal: {field.range}")
     if field.type == "INT" and field.step and number % field.step:
         below, above = number - number % field.step, number - number % field.step + field.step
         legal = [n for n in (below, above) if (field.min or n) <= n <= (field.max or n)]
-        use = " or ".join(f"{n:g}" for n in legal)
-        raise _bad(field, "value_not_multiple", f"{number} is not a multiple of {field.step:g}; use {use}")
+        use = " or ".join(map(_digits, legal))
+        raise _bad(field, "value_not_multiple", f"{_digits(number)} is not a multiple of {field.step:g}; use {use}")
     return number
+
+
+def _digits(number: float) -> str:
+    """A number as it was given, shortened: formatting a whole number of hundreds of digits as a float fails."""
+    text = str(number) if isinstance(number, int) else f"{number:.12g}"
+    return text if len(text) <= 24 else f"{text[:10]}… ({len(text)} digits)"
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:79]}…"
+
+
+def _point(field: Field, value: Any) -> str:
+    """What to type where a decimal comma stands, as spreadsheets in much of Europe write it."""
+    text = str(value).strip()
+    return f"; write {field.name}={text.replace(',', '.')}" if re.fullmatch(r"-?\d+,\d+", text) else ""
 
 
 def _integer(value: Any) -> int:

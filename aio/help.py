@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from aio import config as configuration
-from aio.config import CONF, Config
+from aio.config import Config
+from aio.errors import ConfigError
 from aio.fields import MEDIA_TYPES, Field
 
 USAGE = """aio: LTX-2.3 video with sound, from one command
@@ -70,15 +70,10 @@ def describe(field: Field, config: Config) -> str:
 
 
 def _summary(group: str, name: str, config_dirs: Sequence[Path]) -> str:
-    """The summary a file states, without composing it."""
-    from omegaconf import OmegaConf
-
-    for folder in (CONF, *config_dirs):
-        file = folder / group / f"{name}.yaml"
-        if file.is_file():
-            data: Any = OmegaConf.to_container(OmegaConf.load(file), resolve=False)
-            if group == "lora":
-                facts = (data.get("loras") or {}).get(name) or {}
-                return "; ".join(filter(None, (facts.get("title"), facts.get("note"))))
-            return str((data.get(group) or {}).get("summary", ""))
-    return ""
+    """The summary a file states, without composing it; a broken one says so when it is chosen."""
+    try:
+        data = configuration.facts(group, name, config_dirs)
+    except ConfigError:
+        return "(broken: plan says why)"
+    facts = (data.get("loras") or {}).get(name) or {} if group == "lora" else data.get(group) or {}
+    return "; ".join(str(text) for text in ((facts.get("title"), facts.get("note")) if group == "lora" else (facts.get("summary"),)) if text)

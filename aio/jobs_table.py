@@ -3,58 +3,73 @@
 from __future__ import annotations
 
 import csv
-import functools
 import io
 import json
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from aio import config as configuration
 from aio import paths
-from aio.command import groups_of, in_config
+from aio.command import in_config
 from aio.errors import ConfigError
-from aio.grammar import quoted, split
+from aio.grammar import encoded, quoted, split
+from aio.outside import json_of, text_of
 from aio.sweep.axes import Spec
 
 SEPARATORS = ",;\t"
 """A spreadsheet writes semicolons where the comma is the decimal mark."""
 
+FAULTS = 100
+"""Faults of a table that are collected before the rest is left unread."""
 
-def read(given: str, config_dirs: Sequence[Path] = ()) -> tuple[list[Spec], Path]:
+
+def read(given: str, config_dirs: Sequence[Path] = (), limits: Mapping[str, int] | None = None) -> tuple[list[Spec], Path]:
     """The rows of `jobs=@FILE`, and the file.
 
     A column is a field or a key of the configuration (`mode`, `preset`, `lora`, `output.name`). A text is taken as it stands; an
     empty cell and null set nothing.
 
+    Args:
+        limits: jobs and columns that are taken, by default those of the section `sweep`.
+
     Raises:
-        ConfigError: no such file, not CSV or JSON Lines, or a faulty row: every fault with the number of its row.
+        ConfigError: no such file, not CSV or JSON Lines, too large, or a faulty row: every fault with the number of its row.
     """
+    limits = configuration.compose().data["sweep"] if limits is None else limits
     path = paths.expanded(given.removeprefix("@"), "jobs")
     readers = {".csv": _csv, ".tsv": _csv, ".jsonl": _jsonl, ".ndjson": _jsonl}
     if path.suffix.lower() not in readers:
         raise ConfigError(f"jobs: {path} is not a table: give a .csv or .jsonl file")
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = text_of(path)
     except OSError as error:
-        raise ConfigError(f"jobs: cannot read {path} ({error.strerror})") from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"jobs: {path} is not UTF-8 text; save it as `CSV UTF-8`") from None
-    rows, faults, groups = list[Spec](), list[str](), groups_of(config_dirs)
-    for place, values in readers[path.suffix.lower()](text, faults):
-        rows.append(_spec(place, values, groups, faults))
+        raise ConfigError(f"jobs: cannot read {path} ({error.strerror or error})") from None
+    except ValueError as error:
+        raise ConfigError(f"jobs: {path}: {error}{'; save it as `CSV UTF-8`' if 'UTF-8' in str(error) else ''}") from None
+    rows, faults, groups = list[Spec](), list[str](), configuration.groups(config_dirs)
+    for place, values in readers[path.suffix.lower()](text, limits["columns"], faults):
+        if len(rows) == limits["jobs"]:
+            raise ConfigError(f"jobs: {path.name} has more than {limits['jobs']:,} rows, the most jobs of a sweep; split it, or raise sweep.jobs=…")
+        rows.append(_spec(place, values, groups, faults, config_dirs))
+        if len(faults) > FAULTS:
+            break
     if faults:
-        raise ConfigError("\n".join(f"jobs: {path.name}, {fault}" for fault in faults))
+        more = [f"jobs: {path.name}: … and more faults"] if len(faults) > FAULTS else []
+        raise ConfigError("\n".join([*(f"jobs: {path.name}, {fault}" for fault in faults[:FAULTS]), *more]))
     if not rows:
         raise ConfigError(f"jobs: {path} holds no job; in a .csv the first line names the columns, in a .jsonl each line is an object")
     return rows, path
 
 
-def _csv(text: str, faults: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
-    head = text.split("\n", 1)[0]
+def _csv(text: str, most: int, faults: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    head = re.split(r"[\r\n]", text, maxsplit=1)[0]
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(SEPARATORS, key=head.count), strict=True)
     try:
         columns = [name.strip() for name in next(reader, [])]
         faults += [f"line 1: the column {name!r} stands there twice" for name in dict.fromkeys(columns) if name and columns.count(name) > 1]
+        _narrow(len(columns), most, "line 1")
         number = 0
         for cells in reader:
             if not any(cell.strip() for cell in cells):
@@ -68,7 +83,7 @@ def _csv(text: str, faults: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
         faults.append(f"line {reader.line_num}: {error}")
 
 
-def _jsonl(text: str, faults: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+def _jsonl(text: str, most: int, faults: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
     number = 0
     for line, content in enumerate(text.split("\n"), 1):
         if not content.strip():
@@ -76,17 +91,23 @@ def _jsonl(text: str, faults: list[str]) -> Iterator[tuple[str, dict[str, Any]]]
         number += 1
         place = f"row {number} (line {line})"
         try:
-            values = json.loads(content)
+            values = json_of(content)
         except ValueError as error:
             faults.append(f"{place}: not JSON ({error})")
-            continue
+            values = {}
         if not isinstance(values, dict):
             faults.append(f"{place}: expected an object, {{\"mode\": \"t2v\", …}}")
-            continue
+            values = {}
+        _narrow(len(values), most, place)
         yield place, {key: value for key, value in values.items() if value is not None and value != ""}
 
 
-def _spec(place: str, values: dict[str, Any], groups: set[str], faults: list[str]) -> Spec:
+def _narrow(columns: int, most: int, place: str) -> None:
+    if columns > most:
+        raise ConfigError(f"jobs: {place}: {columns:,} columns, and {most:,} is the most (sweep.columns); a mode has some 30 fields")
+
+
+def _spec(place: str, values: dict[str, Any], groups: frozenset[str], faults: list[str], config_dirs: Sequence[Path]) -> Spec:
     overrides, params = list[str](), dict[str, Any]()
     for key, value in values.items():
         name = key.lstrip("+").removeprefix("params.")
@@ -94,30 +115,37 @@ def _spec(place: str, values: dict[str, Any], groups: set[str], faults: list[str
             params[name] = value
             continue
         try:
-            overrides.append(_override(key, value, key in groups))
+            overrides.append(_override(key, value, name in groups, config_dirs))
         except ConfigError as error:
             faults.append(f"{place}: {error}")
     return Spec(0, tuple(overrides), params, place)
 
 
-def _override(key: str, value: Any, group: bool) -> str:
+def _override(key: str, value: Any, group: bool, config_dirs: Sequence[Path]) -> str:
     """A cell as an override of the configuration; it never sweeps.
 
     Raises:
-        ConfigError: a group's cell that is not one choice.
+        ConfigError: a group's cell that is not one choice, or what belongs on the command line.
     """
-    text = value.strip() if isinstance(value, str) else json.dumps(value, ensure_ascii=False).replace('"', "")
-    if key == "lora" and not text.startswith("["):
-        text = f"[{text}]"
-    single = _single(f"{key}={text}")
-    if group and not single:
-        raise ConfigError(f"{key}: {text!r} is not one choice; a row is one job")
-    if not group and isinstance(value, str) and not single:
-        text = quoted(text)
-    return f"{key}={text}"
+    name = key.lstrip("+")
+    if name.startswith("hydra"):
+        raise ConfigError(f"{key}: this belongs on the command line, not into a table")
+    if group:
+        listed = isinstance(value, list) and name in configuration.many() and all(isinstance(item, str) for item in value)
+        text = f"[{','.join(value)}]" if listed else str(value).strip()
+        if "," in text and name not in configuration.many() and text not in configuration.choices(name, config_dirs):
+            raise ConfigError(f"{key}: {text!r} is not one choice; a row is one job")
+        return f"{key}={text}"   # composing says whether it is one
+    if isinstance(value, str):
+        grammar = key != name and not configuration.is_text(name)   # a plus asks for it
+        return f"{key}={quoted(value) if grammar and not _single(f'{key}={value}') else value}"
+    if configuration.is_text(name):
+        if isinstance(value, (list, dict)):
+            raise ConfigError(f"{key}: {json.dumps(value)[:80]} is not text")
+        return f"{key}={json.dumps(value)}"
+    return f"{key}={encoded(value)}"
 
 
-@functools.lru_cache(maxsize=4096)
 def _single(word: str) -> bool:
     try:
         return split(word, (), plain=False)[1] is None

@@ -15,6 +15,7 @@ Values are inserted once and never looked at again, so a `${...}` inside a user'
 from __future__ import annotations
 
 import copy
+import inspect
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -26,11 +27,21 @@ from aio import workflow
 from aio.errors import ConfigError, PatchError, nearest
 from aio.fields import holds
 from aio.geometry import FUNCTIONS
+from aio.outside import TEXT_MAX
 from aio.values import Operation, Prompt, Request
 
 _TEMPLATE = re.compile(r"\$\{(\w+):([^{}]*)\}")
 GUARD = "guard"
 """Source of generated operations."""
+
+NEEDS = {
+    "add": ("path", "value"), "replace": ("path", "value"), "test": ("path", "value"), "remove": ("path",),
+    "move": ("path", "from"), "copy": ("path", "from"),
+}
+"""Operations of RFC 6902 -> what stands beside `op`."""
+
+WORDS = {"value": (1, 1), "pick": (2, 2), "node": (1, 1), "port": (1, 1), "pointer": (1, 99)}
+"""Words of a template -> how many names they take; further words are functions of aio.geometry."""
 
 
 def escape(token: str) -> str:
@@ -73,13 +84,18 @@ class _Scope:
         self.config, self.values, self.touched, self.source, self.index = config, values, touched, source, index
 
     def expand(self, template: Mapping[str, Any]) -> Iterator[Operation]:
-        op = template.get("op")
+        op, needs = template.get("op"), NEEDS.get(str(template.get("op")), ())
+        if not needs or not set(template) == {"op", *needs} or not all(isinstance(template.get(key, ""), str) for key in ("path", "from")):
+            raise self.fault(f"{_brief(dict(template))} is no operation; write op (one of {', '.join(NEEDS)}), path, and value or from")
         from_ = self.paths(template["from"])[0] if "from" in template else None
         value = self.fill(template.get("value"))
-        for path in self.paths(template.get("path", "")):
+        for path in self.paths(template["path"]):
             # A port has several inputs: each gets a value of its own, never a shared list.
             own = copy.deepcopy(value) if isinstance(value, (dict, list)) else value
             yield Operation(str(op), path, own, from_, self.source, self.index)
+
+    def fault(self, reason: str) -> ConfigError:
+        return ConfigError(f"{self.source}[{self.index}]: {reason}")
 
     def paths(self, text: str) -> list[str]:
         match = re.fullmatch(r"\$\{port:(\w+)\}", text)
@@ -101,6 +117,10 @@ class _Scope:
         return _TEMPLATE.sub(lambda match: str(self.call(match[1], match[2].split(","))), template)
 
     def call(self, name: str, args: list[str]) -> Any:
+        function = self.lookup(FUNCTIONS, name, "function") if name not in WORDS else None
+        least, most = WORDS.get(name) or (len(inspect.signature(function).parameters),) * 2
+        if not least <= len(args) <= most:
+            raise self.fault(f"${{{name}:…}} takes {least}{' or more' if most > least else ''} names, found {','.join(args)!r}")
         if name == "value":
             return self.value(args[0])
         if name == "pick":
@@ -109,8 +129,13 @@ class _Scope:
             return self.node_id(args[0])
         if name == "pointer":
             return self.pointer(*args)
-        function = self.lookup(FUNCTIONS, name, "function")
-        return function(*(self.value(arg) for arg in args))
+        if name == "port":
+            raise self.fault(f"${{port:{args[0]}}} stands alone, as a path or a from")
+        try:
+            return function(*(self.value(arg) for arg in args))
+        except (TypeError, ValueError, ArithmeticError) as error:
+            values = ", ".join(f"{arg}={self.value(arg)!r}" for arg in args)
+            raise self.fault(f"${{{name}:{','.join(args)}}} cannot be worked out of {values[:120]} ({error})") from None
 
     def value(self, name: str) -> Any:
         return self.lookup(self.values, name, "field")
@@ -124,9 +149,13 @@ class _Scope:
 
     def lookup(self, table: Mapping[str, Any], name: str, kind: str) -> Any:
         if name not in table:
-            hint = nearest(name, table)
-            raise ConfigError(f"{self.source}[{self.index}]: no {kind} named {name!r}.{hint} Known: {', '.join(table)}")
+            raise self.fault(f"no {kind} named {name!r}.{nearest(name, table)} Known: {', '.join(table)}")
         return table[name]
+
+
+def _brief(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 100 else f"{text[:99]}…"
 
 
 def names(template: Any) -> set[str]:
@@ -138,7 +167,7 @@ def names(template: Any) -> set[str]:
     found: set[str] = set()
     for function, args in _TEMPLATE.findall(template if isinstance(template, str) else ""):
         if function == "pick":
-            found.add(args.split(",")[1])
+            found.update(args.split(",")[1:])
         elif function not in ("node", "pointer", "port"):
             found.update(args.split(","))
     return found
@@ -168,20 +197,25 @@ def apply(patch: tuple[Operation, ...], prompt: Prompt) -> Prompt:
     return result
 
 
-_FAULTS = (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException, LookupError, TypeError, ValueError, AttributeError)
+_FAULTS = (
+    jsonpatch.JsonPatchException, jsonpointer.JsonPointerException, LookupError, TypeError, ValueError, AttributeError, ArithmeticError,
+    RecursionError,
+)
 
 
 def _applied(patch: tuple[Operation, ...], prompt: Prompt) -> Any:
     # Copies, because the library puts a value into the document as it is, and later operations may reach into it.
-    plain = workflow.copied([operation.as_dict() for operation in patch])
-    return jsonpatch.JsonPatch(plain).apply(workflow.copied(prompt), in_place=True)
+    result: Any = workflow.copied(prompt)
+    for operation in workflow.copied([operation.as_dict() for operation in patch]):
+        result = jsonpatch.JsonPatch([operation]).apply(result, in_place=True)
+        if operation["op"] == "copy" and workflow.size(result) > TEXT_MAX:   # thirty copies of everything into itself make a billion
+            raise ValueError(f"the graph has grown beyond {TEXT_MAX / 1e6:g} MB")
+    return result
 
 
 def _whole(prompt: Any) -> bool:
     """Whether this is still a graph of nodes; an operation may replace anything, the whole document too."""
-    return isinstance(prompt, dict) and all(
-        isinstance(node, dict) and isinstance(node.get("inputs"), dict) and isinstance(node.get("class_type"), str) for node in prompt.values()
-    )
+    return isinstance(prompt, dict) and not any(map(workflow.fault_of, prompt.values()))
 
 
 def _error(operation: Operation, reason: str) -> PatchError:

@@ -28,7 +28,8 @@ def expanded(path: str | Path, field: str = "") -> Path:
         InputError: there is no such home folder.
     """
     try:
-        return Path(path).expanduser()
+        # Path("./~x") is Path("~x"): asked for as typed, it is no home
+        return Path(path).expanduser() if str(path).startswith("~") else Path(path)
     except RuntimeError:
         where = f"{field}: " if field else ""
         raise InputError(f"{where}{str(path)!r} begins with a home folder that is not known here; write the whole path") from None

@@ -10,7 +10,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from aio.errors import WorkflowError
+from aio.outside import json_of, text_of
 from aio.values import Link, Prompt
+
+NODES_MAX = 10_000
+"""Nodes of a workflow. The largest of our own has 40, the largest known ones some hundreds."""
 
 Plain = TypeVar("Plain")
 """JSON values."""
@@ -25,8 +29,9 @@ def load(path: Path) -> Prompt:
     try:
         stat = path.stat()
         return json.loads(_checked(path, stat.st_mtime_ns, stat.st_size))   # faster than a deep copy
-    except OSError as error:
-        raise WorkflowError(f"workflow {path}: {error.strerror or error}; give mode.workflow an API-format file") from None
+    except (OSError, ValueError) as error:   # a name with NUL in it is a ValueError
+        reason = getattr(error, "strerror", None) or error
+        raise WorkflowError(f"workflow {path}: {reason}; give mode.workflow an API-format file") from None
 
 
 @functools.lru_cache(maxsize=64)
@@ -34,10 +39,10 @@ def _checked(path: Path, _mtime_ns: int, _size: int) -> str:
     """The text of a sound workflow file."""
     # Keyed by time and size, so that a sweep reads each file once and an edited one again.
     try:
-        text = path.read_text(encoding="utf-8")
-        data = json.loads(text)
+        text = text_of(path)
+        data = json_of(text)
     except OSError as error:
-        raise WorkflowError(f"workflow {path}: {error.strerror}; give mode.workflow an API-format file") from None
+        raise WorkflowError(f"workflow {path}: {error.strerror or error}; give mode.workflow an API-format file") from None
     except ValueError as error:
         raise WorkflowError(f"workflow {path}: not JSON ({error}); export it again: Workflow > Export (API)") from None
     if isinstance(data, dict) and isinstance(data.get("nodes"), list):
@@ -47,15 +52,35 @@ def _checked(path: Path, _mtime_ns: int, _size: int) -> str:
         )
     if not isinstance(data, dict) or not data:
         raise WorkflowError(f"workflow {path}: expected an object of nodes; export it with Workflow > Export (API)")
+    if len(data) > NODES_MAX:
+        raise WorkflowError(f"workflow {path}: {len(data):,} nodes, and {NODES_MAX:,} is the most")
     for node_id, node in data.items():
-        if not isinstance(node, dict) or not isinstance(node.get("class_type"), str) or not isinstance(node.get("inputs"), dict):
-            raise WorkflowError(f"workflow {path}: node {node_id!r} lacks class_type or inputs; export it again")
+        fault = fault_of(node)
+        if fault:
+            raise WorkflowError(f"workflow {path}: node {node_id[:80]!r} {fault}; export it again: Workflow > Export (API)")
     return text
+
+
+def fault_of(node: Any) -> str:
+    """What keeps a value from being a node of a prompt, empty where nothing does."""
+    if not isinstance(node, dict):
+        return "is no object with class_type and inputs"
+    if not isinstance(node.get("class_type"), str) or not isinstance(node.get("inputs"), dict):
+        return "lacks class_type (a text) or inputs (an object)"
+    note = node.get("_meta", {})
+    if not isinstance(note, dict) or not isinstance(note.get("title", ""), str):
+        return "has a _meta without a title"
+    return ""
 
 
 def copied(value: Plain) -> Plain:
     """A copy that shares nothing with `value`, a prompt or a part of one; for plain data a pickle is ten times as fast as copy.deepcopy."""
     return pickle.loads(pickle.dumps(value))
+
+
+def size(value: Any) -> int:
+    """About how many bytes a prompt, or whatever became of one, has."""
+    return len(pickle.dumps(value))
 
 
 def as_link(value: Any) -> Link | None:
@@ -114,19 +139,19 @@ def faults(prompt: Prompt, output: str) -> list[str]:
 def _cycle(prompt: Prompt) -> list[str]:
     done: set[str] = set()
     for start in prompt:
-        path: list[str] = []
+        path = {start: None}   # in order, and looked up fast
         stack = [(start, iter([s for _, (s, _) in links(prompt[start])]))]
-        path.append(start)
         while stack:
             node_id, sources = stack[-1]
             source = next((s for s in sources if s in prompt and s not in done), None)
             if source is None:
                 done.add(node_id)
                 stack.pop()
-                path.pop()
+                del path[node_id]
             elif source in path:
-                return [*path[path.index(source):], source]
+                steps = list(path)
+                return [*steps[steps.index(source):], source]
             else:
-                path.append(source)
+                path[source] = None
                 stack.append((source, iter([s for _, (s, _) in links(prompt[source])])))
     return []

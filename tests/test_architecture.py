@@ -12,8 +12,8 @@ PACKAGE = Path(__file__).resolve().parent.parent / "aio"
 LAYERS = [  # lower never imports higher; modules of one line may import each other
     {"__init__", "errors", "values", "geometry", "outside", "paths", "spaces.here"},
     {"fields", "workflow", "schema", "engines.torch_compat"},
-    {"patch", "config", "config_files", "media", "registry", "download", "comfyui_dir", "pins", "provision",
-     "nodecheck", "grammar", "lettering", "shapes"},
+    {"patch", "config", "media", "registry", "download", "comfyui_dir", "pins", "provision",
+     "nodecheck", "grammar", "lettering", "shapes", "texts"},
     {"request", "outputs", "provenance", "sidecar", "duration", "timings"},
     {"engines", "engines.base", "engines.preview", "engines.storyboard", "engines.comfyui", "engines.choose"},
     {"run", "tinyweights"},
@@ -22,8 +22,8 @@ LAYERS = [  # lower never imports higher; modules of one line may import each ot
     {"help", "cli", "verbs", "ui", "__main__"},
 ]
 FENCES = {
-    "hydra": {"config", "config_files", "grammar", "cli", "sweep"},
-    "omegaconf": {"config", "help"},
+    "hydra": {"config", "grammar", "cli", "sweep"},
+    "omegaconf": {"config"},
     "jsonpatch": {"patch"},
     "jsonpointer": {"patch"},
     "gradio": {"ui"},

@@ -24,6 +24,31 @@ def test_the_table_ends_with_a_count(capsys):
     assert capsys.readouterr().out.splitlines()[-1].endswith("rows, no fault")
 
 
+def test_one_preset_is_checked_without_blaming_it_for_the_others(capsys):
+    assert main(["check", "mode=t2v", "preset=fast"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].endswith("rows, no fault")
+
+
+def test_presets_that_are_not_there_are_bad_input(capsys):
+    assert main(["check", "mode=t2v", "preset=fast,foo"]) == 2
+    assert "preset: 'foo' is unknown" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("broken", [
+    "patches: {mine: [{op: replace, path: '${pointer:save,nope}', value: 1}]}",
+    "patches: {mine: [{op: replace, path: '${pointer:nope,x}', value: 1}]}",
+    "fields: {width: {default: 100000}}", "preset_constants: {cfg: nope, sigmas: L_DEFAULT_LORA_STRENGTH}", "nodes: {save: {id: '1', class_type: X}}",
+    "fields: {mine: {type: INT, optional: true}}", "nodes: {save: 5}", "values: {x: '${oc.env:HOME}'}",
+])
+def test_a_broken_mode_is_rows_of_the_table_and_never_its_end(broken, tmp_path, capsys):
+    (tmp_path / "mode").mkdir()
+    text = "# @package _global_\ndefaults: [t2v, _self_]\nmode: {name: mine, workflow: t2v.json}\n"
+    (tmp_path / "mode" / "mine.yaml").write_text(text + broken)
+    code = main(["check", "--config-dir", str(tmp_path), "mode=mine,t2v", "preset=fast", "model=fp8"])
+    out = capsys.readouterr().out
+    assert code == 1 and "with faults" in out and out.count("\nt2v ") > 10
+
+
 def test_an_unknown_mode_is_bad_input(capsys):
     assert main(["check", "mode=t3v"]) == 2
     assert "Did you mean 't2v'?" in capsys.readouterr().err

@@ -9,6 +9,7 @@ from aio import config
 from aio.command import parse
 from aio.errors import ConfigError, InvalidParams
 from aio.grammar import literal
+from aio.sweep.axes import axes
 
 VERBS = ("run", "check", "plan")
 TEXTS = ["${oc.env:HOME}", "???", "null", "5", "a,b", "'", '"', "a\nb", "\\${x}", "\\\\${x}"]
@@ -66,6 +67,20 @@ def test_a_multirun_sweeps_the_lines_of_a_file(tmp_path):
     assert words == ["++params.prompt='=one, two','=three'", "++params.seed=1,2"]
 
 
+def test_a_line_holds_whatever_a_word_processor_put_into_it(tmp_path):
+    (tmp_path / "p.txt").write_bytes("one\u2028still\x0b\x85\x1cone\r\ntwo\x0c.\rthree\n \t\n".encode())
+    assert axes(parse(["-m", f"prompt=@{tmp_path / 'p.txt'}"], VERBS))["params.prompt"] == ["one\u2028still\x0b\x85\x1cone", "two\x0c.", "three"]
+
+
+@pytest.mark.parametrize("content", [b"caf\xe9", "x".encode("utf-16"), "x".encode("utf-16-le")])
+def test_a_file_of_another_encoding_says_how_to_save_it(content, tmp_path):
+    (tmp_path / "p.txt").write_bytes(content)
+    for words in ([], ["-m"]):
+        with pytest.raises(InvalidParams, match=r"; save it as UTF-8$"):
+            command = parse([*words, f"prompt=@{tmp_path / 'p.txt'}"], VERBS)
+            axes(command)
+
+
 def test_a_multirun_never_splits_text_or_file_names():
     words = parse(["-m", "mode=i2v", "prompt=a,b", "image=x, y.png", "seed=range(3)"], VERBS).swept()
     assert words == ["mode=i2v", "++params.prompt='=a,b'", "++params.image='=x, y.png'", "++params.seed=range(3)"]
@@ -77,7 +92,7 @@ def test_a_multirun_knows_the_fields_of_every_swept_mode():
 
 
 def test_several_loras_need_no_brackets_in_a_single_run():
-    assert parse(["lora=detailer,camera_static"], VERBS).overrides == ["lora=[detailer,camera_static]"]
+    assert parse(["lora=detailer,camera_static"], VERBS).compose().choices["lora"] == ["detailer", "camera_static"]
 
 
 def test_a_plus_is_allowed_before_a_field():

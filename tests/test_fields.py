@@ -118,3 +118,20 @@ def test_a_field_without_effect_is_named_with_what_it_needs():
         "negative_prompt has no effect here: it needs cfg above 1",
     )
     assert unused({"negative_prompt": negative}, ["negative_prompt"], {"cfg": 3.0}) == ()
+
+
+@pytest.mark.parametrize(("value", "words"), [
+    ("0,5", r"write seconds=0\.5"),
+    ("9" * 400, "is not a number"), ("9" * 5000, "is not a number"), ([1], "is not a number"), (10**400, "is not a number"),
+])
+def test_an_odd_number_is_told_shortly(value, words):
+    field = Field("seconds", "FLOAT", min=0.4, max=20.0)
+    with pytest.raises(InvalidParams, match=words) as caught:
+        check({"seconds": field}, {"seconds": value}, {})
+    assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize("value", [10**300, -(10**300), "9" * 200])
+def test_a_number_of_hundreds_of_digits_is_out_of_range_in_words(value):
+    with pytest.raises(InvalidParams, match=r"digits\) is (above|below)"):
+        check({"seed": Field("seed", "INT", min=0, max=2**32, step=1)}, {"seed": value}, {})

@@ -28,7 +28,9 @@ def sweep(tmp_path, capsys):
     """Run a sweep of small clips in `tmp_path / "s"`: (exit code, stdout lines, stderr)."""
 
     def run(*words, place="s"):
-        code = main(["-m", "mode=t2v", "prompt=x", *SMALL, f"hydra.sweep.dir={tmp_path / place}", *words])
+        given = {word.split("=")[0] for word in words}
+        usual = [word for word in ("mode=t2v", "prompt=x", *SMALL) if word.split("=")[0] not in given]
+        code = main(["-m", *usual, f"hydra.sweep.dir={tmp_path / place}", *words])
         said = capsys.readouterr()
         return code, said.out.splitlines(), said.err
 
@@ -201,9 +203,57 @@ def test_a_semicolon_separates_where_the_header_says_so(tmp_path):
     assert specs == [Spec(0, (), {"prompt": "a, b", "seed": "3"}, "row 1 (line 2)")]
 
 
+def test_a_cell_and_a_path_in_a_table_are_kept_as_they_stand(tmp_path):
+    rows = 'prompt;output.name;output.dir\r\n"a\r\nb";"it\'s, [x] ${y}";~/z, 2\r\n'
+    (tmp_path / "t.csv").write_bytes(rows.encode())
+    (spec,), _ = jobs_table.read(str(tmp_path / "t.csv"))
+    assert spec.params == {"prompt": "a\r\nb"} and spec.overrides == ("output.name=it's, [x] ${y}", "output.dir=~/z, 2")
+
+
+def test_numbers_and_lists_of_json_become_what_the_key_takes(tmp_path):
+    row = '{"output.name": 2024, "lora": ["detailer", "camera_static"], "memory.cache_gb": [1, null], "preset": "fast", "+values.note": "a, b"}'
+    (spec,), _ = jobs_table.read(str(table(tmp_path, "t.jsonl", row)))
+    made = config.compose(spec.overrides)
+    assert (made.output_name, made.choices["lora"], made.data["memory"]["cache_gb"]) == ("2024", ["detailer", "camera_static"], [1, None])
+
+
+@pytest.mark.parametrize("content", [b"prompt\ncaf\xe9\n", "prompt\nx\n".encode("utf-16")])
+def test_a_table_that_is_not_utf_8_says_how_to_save_it(content, tmp_path):
+    (tmp_path / "t.csv").write_bytes(content)
+    with pytest.raises(ConfigError, match="save it as `CSV UTF-8`"):
+        jobs_table.read(str(tmp_path / "t.csv"))
+
+
+@pytest.mark.parametrize(("name", "text", "words"), [
+    ("t.csv", "seed\n" + "1\n" * 10_001, "more than 10,000 rows"),
+    ("t.jsonl", '{"seed": 1}\n' * 10_001, "more than 10,000 rows"),
+    ("t.csv", ",".join(f"c{n}" for n in range(300)) + "\n" + ",".join("1" * 300) + "\n", "300 columns, and 200 is the most"),
+    ("t.jsonl", json.dumps({f"c{n}": 1 for n in range(300)}), "300 columns"),
+    ("t.jsonl", "[" * 100_000, "not JSON (it is nested more than 64 levels deep)"),
+    ("t.jsonl", "{\n" * 1000, "and more faults"),
+])
+def test_a_table_beyond_a_limit_is_refused_at_once(name, text, words, tmp_path):
+    with pytest.raises(ConfigError, match=re.escape(words)):
+        jobs_table.read(str(table(tmp_path, name, text)))
+
+
+@pytest.mark.parametrize(("row", "words"), [
+    ('{"output.name": ["a"]}', 'output.name: ["a"] is not text'), ('{"hydra.sweep.dir": "x"}', "belongs on the command line"),
+    ('{"mode": "../../x"}', "mode: '../../x' is unknown"),
+    ('{"mode": 3}', "mode: '3' is unknown"), ('{"memory.vram": "lo"}', "Did you mean 'low'?"),
+    ('{"output.name": "a\\u0000b"}', "holds a NUL character"),
+    ('{"seed": 1e999}', "inf is not a whole number"), ('{"prompt": {"a": 1}}', "is not a text"),
+    ('{"mode": "i2v", "image": "' + "a" * 5000 + '"}', "image: "),
+])
+def test_an_odd_cell_is_told_with_its_row(row, words, sweep, tmp_path):
+    code, _, err = sweep(f"jobs=@{table(tmp_path, 't.jsonl', row)}")
+    assert code == 2 and "row 1 (line 1): " in err and words in err and "Traceback" not in err
+
+
 @pytest.mark.parametrize(
     ("name", "rows", "said"),
     [
+        ("t.csv", "cfg;seed\n1,5;1\n", ["cfg: '1,5' is not a number (1 to 20); write cfg=1.5"]),
         ("t.csv", "seed,widht\n1,\n2,3\n4,5\n", ["row 2 (line 3), row 3 (line 4): widht: no field of mode t2v"]),
         ("t.csv", "width,preset\n300,fast\n256,bets\n", ["row 1 (line 2): width: 300 is not a mult", "row 2 (line 3): preset: 'bets' is unknown"]),
         ("t.csv", "preset\n\"fast,quality\"\n", ["row 1 (line 2): preset: 'fast,quality' is not one choice"]),
@@ -237,6 +287,26 @@ def test_resume_runs_only_what_is_missing_or_failed(sweep, tmp_path):
     assert states(folder) == dict.fromkeys(range(4), "done")
     assert before == {number: (folder / str(number) / "t2v-0001.preview.mp4").stat().st_mtime_ns for number in (0, 1)}
     assert len(sweep("seed=1,2,3,4", f"resume={folder}")[1]) == 1   # nothing is left to do
+
+
+def test_resume_alone_takes_the_jobs_from_the_manifest(sweep, tmp_path, inputs, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "face.png").write_bytes(Path(inputs["image"]).read_bytes())
+    words = ["mode=i2v", "image=face.png", "preset=fast,quality", "lora=[detailer]", "prompt=a, ${b}", "output.name=it's x"]
+    assert sweep(*words)[0] == 0
+    (tmp_path / "s" / "1" / "it's x.preview.mp4").unlink()
+    assert main(["-m", "resume=s"]) == 0
+    assert "1 of them done" in capsys.readouterr().err and states(tmp_path / "s") == dict.fromkeys(range(2), "done")
+    (tmp_path / "face.png").unlink()
+    (tmp_path / "s" / "1" / "it's x.preview.mp4").unlink()
+    assert main(["-m", "resume=s"]) == 2
+    said = capsys.readouterr().err
+    assert "face.png does not exist" in said and "give the sweep's whole command once more, with resume=…" in said
+
+
+@pytest.mark.parametrize("word", ["resume=", "jobs="])
+def test_a_sweep_is_told_what_is_missing(word, sweep):
+    assert f"{word[:-1]}: nothing is given; write {word}" in sweep(word)[2]
 
 
 def test_resume_refuses_another_sweep(sweep, tmp_path):

@@ -8,13 +8,15 @@ engine draws from it; the plan and the GPU seconds are read from it.
 
 from __future__ import annotations
 
+import functools
 import graphlib
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from aio.errors import WorkflowError
+from aio.errors import AioError, WorkflowError
 from aio.shapes import footage, sampling
 from aio.shapes.node import Node, Rule
 from aio.shapes.values import (
@@ -39,6 +41,9 @@ from aio.workflow import links, title
 
 RULES: dict[str, Rule] = sampling.RULES | footage.RULES
 """class_type -> rule, for every class that bears size, length, rate, sound or pictures."""
+
+SLOT_MAX = 255
+"""Highest output of a node that a link may ask for. ComfyUI's own classes have 8 at most."""
 
 SAMPLERS = ("SamplerCustomAdvanced", "KSampler")
 """Classes that run the diffusion model step by step."""
@@ -117,14 +122,35 @@ def interpret(prompt: Prompt, media: Callable[[str], Media], schema: Mapping[str
         for name, (source, slot) in links(node):
             if source not in prompt:
                 raise WorkflowError(f"{title(prompt, node_id)}: input {name} links to node {source}, which is not there")
+            if not 0 <= slot <= SLOT_MAX:
+                raise WorkflowError(f"{title(prompt, node_id)}: input {name} asks for output {slot} of node {source}; no node has so many")
             used[source] = max(used[source], slot + 1)
     shapes: Shapes = {}
     for node_id in _order(prompt):
-        class_type, node = prompt[node_id]["class_type"], Node(prompt, node_id, shapes, media)
+        class_type, node = prompt[node_id]["class_type"], Node(prompt, node_id, shapes, functools.partial(_given, media))
         known = (schema or {}).get(class_type)
         outputs = known.outputs if known else ("*",) * used[node_id]
-        shapes[node_id] = RULES[class_type](node) if class_type in RULES else _hand_on(node, outputs)
+        with _told(prompt, node_id):
+            shapes[node_id] = RULES[class_type](node) if class_type in RULES else _hand_on(node, outputs)
     return shapes
+
+
+def _given(media: Callable[[str], Media], name: str) -> Media:
+    try:
+        return media(name)
+    except KeyError:
+        raise WorkflowError(f"the graph loads {name[:80]!r}, which no field gives; patch that input with ${{value:FIELD}}") from None
+
+
+@contextmanager
+def _told(prompt: Prompt, node_id: str) -> Iterator[None]:
+    """Rules trust what a sound workflow has: text where a number belongs, or zero, ends as words about the node."""
+    try:
+        yield
+    except AioError:
+        raise
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+        raise WorkflowError(f"{title(prompt, node_id)}: what it is given does not fit together ({type(error).__name__}: {error})") from None
 
 
 def samplers(prompt: Prompt, shapes: Shapes) -> list[SamplerFacts]:
@@ -132,20 +158,24 @@ def samplers(prompt: Prompt, shapes: Shapes) -> list[SamplerFacts]:
     facts = []
     for node_id in shapes:
         if prompt[node_id]["class_type"] in SAMPLERS:
-            node = Node(prompt, node_id, shapes, _no_media)
-            noise = find(node.value("noise"), Noise)
-            seed = noise.seed if noise else node.value("seed")
-            latent = find(shapes[node_id][0], VideoLatent)
-            facts.append(SamplerFacts(
-                node=node_id,
-                title=prompt[node_id].get("_meta", {}).get("title", prompt[node_id]["class_type"]),
-                steps=sampling.steps(node),
-                passes=sampling.guidance(node).passes,
-                tokens=latent.tokens if latent else 0,
-                guides=latent.guides if latent else 0,
-                seed=seed if isinstance(seed, int) else None,
-            ))
+            with _told(prompt, node_id):
+                facts.append(_sampler(Node(prompt, node_id, shapes, _no_media)))
     return facts
+
+
+def _sampler(node: Node) -> SamplerFacts:
+    noise, own = find(node.value("noise"), Noise), node.prompt[node.id]
+    seed = noise.seed if noise else node.value("seed")
+    latent = find(node.shapes[node.id][0], VideoLatent)
+    return SamplerFacts(
+        node=node.id,
+        title=own.get("_meta", {}).get("title", own["class_type"]),
+        steps=sampling.steps(node),
+        passes=sampling.guidance(node).passes,
+        tokens=latent.tokens if latent else 0,
+        guides=latent.guides if latent else 0,
+        seed=seed if isinstance(seed, int) else None,
+    )
 
 
 def result(prompt: Prompt, shapes: Shapes) -> Result:
@@ -154,14 +184,16 @@ def result(prompt: Prompt, shapes: Shapes) -> Result:
     Raises:
         WorkflowError: nothing is saved as a video.
     """
-    video = next((outputs[0] for key, outputs in shapes.items() if prompt[key]["class_type"] == "SaveVideo"), None)
-    if video is None:
+    node_id = next((key for key in shapes if prompt[key]["class_type"] == "SaveVideo"), None)
+    if node_id is None:
         raise WorkflowError("the workflow has no SaveVideo node; end it with CreateVideo and SaveVideo")
-    images, sound = video.images, video.audio
-    return Result(
-        width=images.width, height=images.height, frames=images.count, fps=float(video.fps),
-        seconds=float(images.count / video.fps), sound=sound, pictures=images.pictures, text=images.text,
-    )
+    with _told(prompt, node_id):
+        video = shapes[node_id][0]
+        images, sound = video.images, video.audio
+        return Result(
+            width=images.width, height=images.height, frames=images.count, fps=float(video.fps),
+            seconds=float(images.count / video.fps), sound=sound, pictures=images.pictures, text=images.text,
+        )
 
 
 def _no_media(name: str) -> Media:

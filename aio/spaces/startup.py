@@ -52,7 +52,8 @@ def prepare(words: Sequence[str] = (), say: Callable[[str], None] = lambda line:
         _comfyui(config, packs, say)
     for name, value in SERVER.items():
         os.environ.setdefault(name, value)
-    return ["ui=shared", f"output.dir={home / 'outputs'}"]
+    given = {word.partition("=")[0] for word in words}
+    return [word for word in ("ui=shared", f"output.dir={home / 'outputs'}") if word.partition("=")[0] not in given]
 
 
 def _home(candidates: Sequence[str]) -> Path:

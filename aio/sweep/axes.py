@@ -1,15 +1,19 @@
-"""What a multirun's command line varies, split by Hydra's own grammar."""
+"""What a multirun's command line varies: numbers and choices, split by Hydra's own grammar; texts and paths are data."""
 
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from aio.command import Command, lines
+from aio import config as configuration
+from aio.command import Command, swept
+from aio.errors import ConfigError
 from aio.fields import LITERAL_TYPES
 from aio.grammar import split
+from aio.texts import lines
 
 FIELD = "params."
 """Prefix of the axes that are fields. The others are overrides of the configuration."""
@@ -21,7 +25,7 @@ class Spec:
 
     Attributes:
         number: its place in the user's order, from 0, and the name of its folder.
-        overrides: for Hydra, in its grammar. params: field name -> value.
+        overrides: of the configuration, as typed. params: field name -> value.
         row: where it stands in a table, for messages.
     """
 
@@ -42,17 +46,35 @@ def axes(command: Command, modes: Iterable[str] = ()) -> dict[str, list[Any]]:
     Raises:
         ConfigError: a value that Hydra's grammar does not know, or of no end. InvalidParams: an `@file` that cannot be read.
     """
-    known, found = command.fields(modes), dict[str, list[Any]]()
+    found, faults, groups, most = dict[str, list[Any]](), list[str](), command.groups, command.limits["jobs"]
     for word in command.overrides:
-        if not of_hydra(word):
-            key, values = split(word, command.config_dirs, plain=False)
-            found[key] = [word] if values is None else [f"{key}={value}" for value in values]
+        try:
+            if not of_hydra(word):
+                found[word.partition("=")[0]] = _override(word, groups, command, most)
+        except ConfigError as error:
+            faults.append(str(error))
+    if faults:
+        raise ConfigError("\n".join(faults))
+    known = command.fields(modes)
     for name, text in command.params.items():
         if name in known and known[name].type in LITERAL_TYPES:
             found[FIELD + name] = lines(name, text)
         else:
-            found[FIELD + name] = split(f"{name}={text}", command.config_dirs, plain=True)[1] or []
+            found[FIELD + name] = split(f"{name}={text}", command.config_dirs, plain=True, most=most)[1] or []
     return found
+
+
+def _override(word: str, groups: Iterable[str], command: Command, most: int) -> list[str]:
+    """The overrides that one of a multirun stands for."""
+    key, equals, text = word.partition("=")
+    name = key.lstrip("+")
+    if not equals or name.startswith("~") or configuration.is_text(name):
+        return [word]
+    if name in groups:
+        several = name in configuration.many()
+        return [f"{key}=[{','.join(names)}]" if several else f"{key}={names[0]}" for names in swept(name, text, command.config_dirs)]
+    values = split(word, command.config_dirs, plain=False, most=most)[1]
+    return [word] if values is None else [f"{key}={value}" for value in values]
 
 
 def of_hydra(word: str) -> bool:
@@ -60,15 +82,23 @@ def of_hydra(word: str) -> bool:
     return word.lstrip("+~").startswith(("hydra.", "hydra/"))
 
 
-def product(found: Mapping[str, Sequence[Any]], rows: Iterable[Spec] | None = None) -> Iterator[Spec]:
+def product(found: Mapping[str, Sequence[Any]], rows: Iterable[Spec] | None = None, most: float = math.inf) -> Iterator[Spec]:
     """Every combination, the last key changing fastest, numbered from 0; with a table, every combination for each row.
 
     What a row sets is not varied by the command line.
+
+    Args:
+        most: jobs that a sweep may have.
+
+    Raises:
+        ConfigError: more jobs than a sweep runs.
     """
     number = 0
     for row in [Spec(0, (), {})] if rows is None else rows:
         own = {word.lstrip("+~").split("=")[0] for word in row.overrides} | {FIELD + name for name in row.params}
         free = {key: values for key, values in found.items() if key.lstrip("+~") not in own}
+        if number + math.prod(map(len, free.values())) > most:
+            raise ConfigError(f"the sweep has more than {most:,} jobs; vary less at once, or raise sweep.jobs=…")
         for values in itertools.product(*free.values()):
             pairs = list(zip(free, values))
             overrides = [value for key, value in pairs if not key.startswith(FIELD)]

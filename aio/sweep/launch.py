@@ -19,7 +19,7 @@ from aio import paths, sheet
 from aio.command import Command
 from aio.config import LITERAL
 from aio.errors import AioError, Cancelled, ConfigError
-from aio.grammar import literal, quoted
+from aio.grammar import literal, quoted, unquoted
 from aio.sweep import folder as store
 from aio.sweep.axes import Spec, of_hydra
 from aio.sweep.folder import Cell
@@ -27,6 +27,9 @@ from aio.sweep.plan import Planned, portable
 
 EVERY = 2.0
 """Seconds between two looks at the files of jobs that run elsewhere."""
+
+NO_LOG = "hydra/job_logging=disabled"
+"""Else an empty log file would lie in the folder, at a path that Hydra puts through its interpolation."""
 
 Hydra = Callable[[Command, Sequence[str]], int]
 
@@ -42,24 +45,21 @@ def folder_of(command: Command, jobs: Sequence[Planned] = ()) -> Path:
     Raises:
         ConfigError: Hydra cannot compose it.
     """
-    from hydra import compose, initialize_config_dir
-    from hydra.core.global_hydra import GlobalHydra
-    from hydra.errors import HydraException
-
     own = [word for word in command.overrides if of_hydra(word)]
-    first = next((job.spec.overrides for job in jobs if not job.error), ())
-    search = [f"hydra.searchpath=[{','.join(f'file://{place}' for place in command.config_dirs)}]"] if command.config_dirs else []
-    configuration.register()
-    outer = GlobalHydra.instance().hydra
-    GlobalHydra.instance().clear()
+    first = next((job.spec.overrides for job in jobs if not job.error), command.texts)
+    given = configuration.sort([*first, *own], command.config_dirs)
+    cfg = configuration.composed(given.hydra, command.config_dirs)   # a launcher or sweeper that is not here is told now
+    typed = next((word.partition("=")[2] for word in reversed(own) if word.startswith("hydra.sweep.dir=")), None)
+    if typed:
+        return paths.expanded(typed, "hydra.sweep.dir")
     try:
-        with initialize_config_dir(str(configuration.CONF), version_base="1.3"):
-            cfg = compose("config", overrides=[*search, *first, *own], return_hydra_config=True)
-            return paths.expanded(str(cfg.hydra.sweep.dir), "hydra.sweep.dir")
-    except HydraException as error:
-        raise ConfigError(" ".join(str(error).split("\n")[:2])) from None
-    finally:
-        GlobalHydra.instance().hydra = outer
+        results = paths.expanded(given.texts.get("output.dir") or str(cfg.output.dir), "output.dir").absolute()
+        cfg.output.dir = configuration.escaped(str(results))   # absolute, so that nothing of it is `~`, `???` or null once more
+        return Path(str(cfg.hydra.sweep.dir))
+    except AioError:
+        raise
+    except Exception as error:   # whatever an interpolation of hydra.* meets
+        raise ConfigError(f"hydra.sweep.dir: {str(error).splitlines()[0]}") from None
 
 
 def launcher(command: Command, sweep: Any, hydra: Hydra) -> None:
@@ -68,8 +68,8 @@ def launcher(command: Command, sweep: Any, hydra: Hydra) -> None:
         return
     jobs = [json.dumps({"spec": dataclasses.asdict(job.spec), "cell": dataclasses.asdict(job.cell())}) for job in sweep.todo]
     words = [
-        "hydra/job_logging=disabled",   # else an empty log file would lie in the folder
-        *(word for word in command.overrides if of_hydra(word) and not word.startswith("hydra.sweep.")),
+        NO_LOG,
+        *configuration.sort([word for word in command.overrides if of_hydra(word) and not word.startswith("hydra.sweep.")]).hydra,
         f"hydra.sweep.dir={quoted(str(sweep.folder))}", "hydra.sweep.subdir=.", "+job=" + ",".join(literal(job) for job in jobs),
     ]
     over = threading.Event()
@@ -103,7 +103,7 @@ def sweeper(command: Command, hydra: Hydra) -> int:
     if command.jobs or command.resume:
         raise ConfigError("jobs=… and resume=… do not go with hydra/sweeper=…: a sweeper chooses its own jobs")
     folder = store.claim(folder_of(command))
-    words = [word for word in command.swept() if not word.startswith("hydra.sweep.")]
+    words = [NO_LOG, *(word for word in command.swept() if not word.startswith("hydra.sweep."))]
     try:
         with store.locked(folder):
             code = hydra(command, [*words, f"hydra.sweep.dir={quoted(str(folder))}"])
@@ -114,8 +114,14 @@ def sweeper(command: Command, hydra: Hydra) -> int:
     return code or int(any(cell.state == "failed" for cell in cells))
 
 
-def work(cfg: Any, config_dirs: Sequence[Path], guard: Callable[[Callable[[], Any], Any], Any], report: Callable[[AioError], int]) -> int:
+def work(
+    cfg: Any, config_dirs: Sequence[Path], texts: Sequence[str],
+    guard: Callable[[Callable[[], Any], Any], Any], report: Callable[[AioError], int],
+) -> int:
     """Run one job that a launcher or sweeper hands over, in whatever process this is.
+
+    Args:
+        texts: overrides of the configuration that a sweeper never saw, because they are data.
 
     Returns:
         0, or 1 where it failed.
@@ -135,9 +141,9 @@ def work(cfg: Any, config_dirs: Sequence[Path], guard: Callable[[Callable[[], An
         spec = Spec(**{**job["spec"], "overrides": tuple(job["spec"]["overrides"])})
         cell = Cell(**job["cell"])
     else:
-        chosen = [word for word in facts.overrides.task if not word.lstrip("+").startswith("params.")]
+        chosen = [*(unquoted(word) for word in facts.overrides.task if not word.lstrip("+").startswith("params.")), *texts]
         params = configuration.params_of(cfg)
-        settings = {key.lstrip("+~"): portable(value) for key, _, value in (word.partition("=") for word in chosen)}
+        settings = {key.lstrip("+~"): portable(value) for key, _, value in (word.partition("=") for word in chosen) if key != "output.dir"}
         number = int(facts.job.num)
         spec = Spec(number, tuple(chosen), params)
         cell = Cell(number, settings | {name: portable(str(value)) for name, value in params.items()})

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
 from aio import config as configuration
 from aio import jobs_table, paths, provenance
-from aio.command import Command
+from aio.command import Command, in_config
 from aio.engines.choose import choose
-from aio.errors import InputError
+from aio.errors import ConfigError, InputError
 from aio.fields import MEDIA_TYPES
 from aio.patch import render
 from aio.request import validate
-from aio.sweep.axes import Spec, axes, product
+from aio.sweep import folder
+from aio.sweep.axes import Spec, axes, of_hydra, product
 from aio.sweep.folder import Cell
 from aio.values import Job
 
@@ -49,38 +50,82 @@ def plan(command: Command) -> list[Planned]:
     """Every job of a multirun, in the user's order. A job that is not fit to run carries its error.
 
     Raises:
-        InputError: a table with a fault, each with its row; or no job is fit to run.
+        InputError: a table with a fault, each with its row; or a mode, preset, … of the sweep with which no job is fit to run.
         EngineError: there is no engine.
     """
-    rows, table = jobs_table.read(command.jobs, command.config_dirs) if command.jobs else (None, None)
+    if command.resume and not (command.jobs or command.params or any(not of_hydra(word) for word in command.overrides)):
+        return _again(command)
+    limits = command.limits
+    rows, table = jobs_table.read(command.jobs, command.config_dirs, limits) if command.jobs else (None, None)
     modes = {word.split("=", 1)[1] for row in rows or () for word in row.overrides if word.startswith("mode=")}
     known = modes & set(configuration.choices("mode", command.config_dirs))   # an unknown one is a fault of its row
-    jobs = [_plan(spec, command.config_dirs, table) for spec in product(axes(command, sorted(known)), rows)]
+    jobs = [_plan(spec, command.config_dirs, table) for spec in product(axes(command, sorted(known)), rows, limits["jobs"])]
     faults: dict[str, list[Planned]] = {}
     for job in jobs:
         if job.error:
             faults.setdefault(str(job.error), []).append(job)
     if table and faults:
         raise InputError("\n".join(_in_rows(table.name, text, group) for text, group in list(faults.items())[:SHOWN]) + _more(faults))
-    if all(job.error for job in jobs):
-        raise InputError("\n".join(list(faults)[:SHOWN]) + _more(faults))
+    hopeless = _hopeless(jobs)
+    if hopeless:
+        raise InputError("\n".join(hopeless[:SHOWN]) + _more(hopeless))
     return jobs
 
 
-def _more(faults: dict[str, Any]) -> str:
+def _again(command: Command) -> list[Planned]:
+    """The jobs of `resume=DIR` alone, from the manifest; that they are the same is proven later, by their recipes.
+
+    Raises:
+        ConfigError: it is no sweep's folder. InputError: what the manifest says is not enough to ask for them again.
+    """
+    there = folder.planned(paths.expanded(command.resume, "resume"))
+    if not there:
+        raise ConfigError(f"resume: {command.resume!r} is not a sweep's folder; give the one that holds its {folder.MANIFEST}")
+    groups, jobs = command.groups, list[Planned]()
+    for cell in there:
+        own = [key for key in cell.settings if in_config(key, groups)]
+        params = {key: value for key, value in cell.settings.items() if key not in own}
+        jobs.append(_plan(Spec(cell.number, tuple(f"{key}={cell.settings[key]}" for key in own), params), command.config_dirs, None))
+    faults = dict.fromkeys(str(job.error) for job, cell in zip(jobs, there) if job.error and cell.recipe)
+    if faults:
+        raise InputError("\n".join([*list(faults)[:SHOWN], (
+            f"resume: the manifest of {command.resume} names files without their folders, and what was added or left out not at all; "
+            "give the sweep's whole command once more, with resume=…")]))
+    return jobs
+
+
+def _hopeless(jobs: Sequence[Planned]) -> list[str]:
+    """A line for each fault of a choice with which no job at all can run: a mistake, which no resume would ever mend."""
+    groups: dict[tuple[str, ...], list[Planned]] = {}
+    for job in jobs:
+        groups.setdefault(job.spec.overrides, []).append(job)
+    common = set.intersection(*map(set, groups))
+    found: dict[str, list[str]] = {}
+    for words, group in groups.items():
+        if all(job.error for job in group):
+            name = " ".join(word for word in words if word not in common)
+            for line in dict.fromkeys(line for job in group for line in str(job.error).splitlines()):
+                found.setdefault(line, []).append(name)
+    return [f"{_several(names)}: {line}" if len(names) < len(groups) else line for line, names in found.items()]
+
+
+def _several(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def _more(faults: Sized) -> str:
     return f"\n… and {len(faults) - SHOWN} more faults" if len(faults) > SHOWN else ""
 
 
 def _in_rows(table: str, text: str, group: Sequence[Planned]) -> str:
     rows = list(dict.fromkeys(job.spec.row for job in group))
-    where = ", ".join(rows[:3]) + (f" and {len(rows) - 3} more" if len(rows) > 3 else "")
-    return "\n".join(f"jobs: {table}, {where}: {line}" for line in text.splitlines())
+    return "\n".join(f"jobs: {table}, {_several(rows)}: {line}" for line in text.splitlines())
 
 
 def _plan(spec: Spec, config_dirs: Sequence[Path], table: Path | None) -> Planned:
     settings: dict[str, str] = {}
     try:
-        words = [word.lstrip("+").split("=", 1) for word in spec.overrides if "=" in word and not word.startswith("output.dir=")]
+        words = [word.lstrip("+").split("=", 1) for word in spec.overrides if "=" in word and not word.lstrip("+").startswith("output.dir=")]
         settings = {key: portable(value) for key, value in words}
         settings |= {name: str(value) for name, value in spec.params.items()}
         config = configuration.compose(spec.overrides, config_dirs)
@@ -115,7 +160,10 @@ def portable(text: str) -> str:
 def _beside(given: Any, table: Path) -> Any:
     """A file that is named in a table lies in the current folder, or beside the table."""
     near = table.parent / str(given)
-    return str(near) if not paths.expanded(str(given)).exists() and near.exists() else given
+    try:
+        return str(near) if not paths.expanded(str(given)).exists() and near.exists() else given
+    except OSError:
+        return given   # probing it says why
 
 
 def _cost(data: dict[str, Any], config: configuration.Config) -> tuple[Any, ...]:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from aio import config as configuration
-from aio.config import CONF, Config
+from aio.config import Config
 from aio.errors import AioError
 from aio.fields import Field
 
@@ -97,16 +94,10 @@ def _ordered(group: str, names: Iterable[str], settings: Mapping[str, Any]) -> l
 
 
 def _choice(group: str, name: str, config_dirs: Sequence[Path]) -> Choice:
-    file = next(folder / group / f"{name}.yaml" for folder in (CONF, *config_dirs) if (folder / group / f"{name}.yaml").is_file())
-    data = _yaml(file)
+    # Without Hydra: a composition of each of 20 files would take seconds, and only plain facts are read.
+    data = configuration.facts(group, name, config_dirs)
     facts = (data.get("loras") or {}).get(name, {}) if group == "lora" else data.get(group) or {}
     title = facts.get("title") or (name.upper() if group == "model" else name.replace("_", " ").capitalize())   # FP8, Dolly in
     declared = {key: item for key, item in (data.get("fields") or {}).items() if "type" in item}
     added = {key: Field(name=key, **{**item, "options": tuple(item.get("options", ()))}) for key, item in declared.items()}
     return Choice(name, title, facts.get("summary") or facts.get("note") or "", frozenset(data.get("values") or ()), added)
-
-
-@functools.cache
-def _yaml(file: Path) -> Mapping[str, Any]:
-    # Without Hydra: a composition of each of 20 files would take seconds, and only plain facts are read.
-    return yaml.load(file.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader)) or {}

@@ -1,0 +1,241 @@
+"""Configuration: compose Hydra's groups into one immutable Config.
+
+places.py says where files lie and which choices there are, words.py reads overrides as people type them, files.py reads YAML within
+bounds, foreign.py says what a file from outside may do, sources.py brings both to Hydra, sections.py declares what is legal.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aio import paths
+from aio.config import checks, foreign, typed
+from aio.config.checks import is_text
+from aio.config.composing import alone, composed, explain, params_of, register, searched, standing
+from aio.config.places import CONF, PACKAGE, ROOT, WORKFLOWS, choice, choices, facts, groups, many, usual
+from aio.config.quoting import LITERAL, escaped
+from aio.config.sections import Mode, Node
+from aio.config.words import Words, picked, sort
+from aio.errors import AioError, ConfigError, nearest
+from aio.fields import TYPES, Condition, Field
+from aio.spaces.here import placed
+
+__all__ = [
+    "CONF", "LITERAL", "PACKAGE", "ROOT", "WORKFLOWS", "Config", "Node", "Patch", "build", "choice", "choices", "compose", "composed",
+    "escaped", "explain", "facts", "groups", "is_text", "many", "params_of", "picked", "register", "searched", "sort", "usual",
+]
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """A named list of operation templates, applied where `when` holds. `source` is the config file that it stands in."""
+
+    name: str
+    operations: tuple[Mapping[str, Any], ...]
+    when: Condition | None = None
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """One composed configuration: everything aio knows about a job except the user's values.
+
+    Attributes:
+        mode: name; title, summary: texts. workflow: API-format file.
+        choices: group -> chosen file(s), e.g. preset, model, lora.
+        fields: name -> Field. values: what preset, model and mode set; name -> value.
+        nodes, ports, patches, tables, output: see aio.patch; `output` names the node whose file is the result.
+        stages: node id -> title, for progress. duration: GPU-seconds constants and the platform's clamp.
+        registry, comfyui: weights and pins. loras: facts of the chosen LoRAs. examples: sample jobs.
+        engine: auto, comfyui or preview. output_dir, output_name: where results go.
+        data: the whole composed configuration as plain containers.
+    """
+
+    mode: str
+    title: str
+    summary: str
+    workflow: Path
+    choices: Mapping[str, Any]
+    fields: Mapping[str, Field]
+    values: Mapping[str, Any]
+    nodes: Mapping[str, Node]
+    ports: Mapping[str, tuple[tuple[str, str], ...]]
+    patches: tuple[Patch, ...]
+    tables: Mapping[str, Mapping[str, str]]
+    output: str
+    stages: Mapping[str, str]
+    engine: str
+    output_dir: Path
+    output_name: str | None
+    examples: tuple[Mapping[str, Any], ...]
+    data: Mapping[str, Any]
+
+    def node(self, name: str) -> Node:
+        """The node called `name`.
+
+        Raises:
+            ConfigError: there is none.
+        """
+        if name not in self.nodes:
+            raise ConfigError(f"mode {self.mode}: no node named {name!r}.{nearest(name, self.nodes)} Add it under `nodes`")
+        return self.nodes[name]
+
+
+def compose(overrides: Sequence[str] = (), config_dirs: Sequence[Path] = ()) -> Config:
+    """Compose `overrides` as typed (`mode=lipsync`, `output.dir=~/my clips`) into a Config. Cached. On a Space the platform is zerogpu.
+
+    A choice is one of its group's; a key that is declared as text takes any text; other values are Hydra's grammar.
+
+    Raises:
+        ConfigError: an unknown choice or key, a value of the wrong kind, or a broken file; names it and the nearest known one.
+    """
+    with alone:
+        return _compose(tuple(placed(overrides)), tuple(Path(folder).resolve() for folder in config_dirs))
+
+
+@functools.lru_cache(maxsize=256)
+def _compose(overrides: tuple[str, ...], config_dirs: tuple[Path, ...]) -> Config:
+    given = sort(overrides, config_dirs)
+    loose = [word for word in given.hydra if _undeclared(word)]
+    cfg = composed([word for word in given.hydra if word not in loose], config_dirs)
+    if loose:   # what nobody declared is text where a text stands already
+        texts = {word.partition("=")[0]: word.partition("=")[2] for word in loose if isinstance(standing(cfg, word.partition("=")[0]), str)}
+        given = dataclasses.replace(given, texts=given.texts | texts)
+        rest = [word for word in given.hydra if word.partition("=")[0] not in texts]
+        cfg = composed(rest, config_dirs) if len(rest) > len(given.hydra) - len(loose) else cfg
+    return build(cfg, config_dirs, given)
+
+
+def _undeclared(word: str) -> bool:
+    """Whether an override sets a key whose kind is not declared, in no grammar that a plus would ask for."""
+    key, equals, _ = word.partition("=")
+    return bool(equals) and "." in key and not key.startswith(("+", "~", "hydra.")) and checks.kind_of(key) is Any
+
+
+def build(cfg: Any, config_dirs: Sequence[Path] = (), given: Words | None = None) -> Config:
+    """Turn Hydra's composed config into a Config.
+
+    Args:
+        given: the overrides; of them, the texts are set here, past every grammar.
+
+    Raises:
+        ConfigError: every key that is unknown, missing, or holds what it must not.
+    """
+    from omegaconf import OmegaConf
+
+    chosen = OmegaConf.to_container(cfg.hydra.runtime.choices)
+    data = _resolved(cfg, given)
+    fields = data.get("fields")
+    if isinstance(fields, Mapping):
+        data["fields"] = {key: {**item, "name": key} if isinstance(item, Mapping) else item for key, item in fields.items()}
+    faults: list[str] = []
+    root = checks.read(data, faults)
+    if any(fault.startswith("mode:") for fault in faults):
+        faults.append("a mode's file begins with `# @package _global_` and says mode: {name: …, title: …, workflow: …}")
+    if root is None or faults:
+        raise ConfigError("\n".join(faults))
+    mode, nodes = root.mode, root.nodes
+    patches = [_patch(name, item, faults) for name, item in root.patches.items()]
+    faults += [fault for key, item in root.fields.items() for fault in _field_faults(key, item)]
+    if not re.fullmatch(r"(?!\.)[^/\\\x00-\x1f]+", mode.name):
+        faults.append(f"mode.name: {mode.name!r} is no plain name; results are called after it")
+    if faults:
+        raise ConfigError("\n".join(f"mode {mode.name}: {fault}" for fault in faults))
+    return Config(
+        mode=mode.name,
+        title=mode.title or mode.name,
+        summary=mode.summary,
+        workflow=_workflow(mode, config_dirs),
+        # Hydra does not record the choices of a group that takes several.
+        choices={group: choice for group, choice in chosen.items() if not group.startswith("hydra")} | {"lora": list(root.loras)},
+        fields=root.fields,
+        values=root.values,
+        nodes=nodes,
+        ports={key: tuple(port.items()) for key, port in root.ports.items()},
+        patches=tuple(patches),
+        tables=root.tables,
+        output=root.output.node,
+        stages={nodes[key].id: title for key, title in root.stages.items() if key in nodes},
+        engine=root.engine,
+        output_dir=paths.expanded(root.output.dir, "output.dir"),
+        output_name=root.output.name,
+        examples=tuple(root.examples),
+        data=data,
+    )
+
+
+def _resolved(cfg: Any, given: Words | None) -> dict[str, Any]:
+    """The composed configuration as plain containers, without Hydra's section, which says much about this machine."""
+    from omegaconf import OmegaConf, open_dict
+
+    with open_dict(cfg):
+        for name in ("hydra", "params"):
+            cfg.pop(name, None)
+    try:
+        for key, text in (given.texts if given else {}).items():
+            _put(cfg, key, None if text is None else escaped(text), add=given is not None and key in given.added)
+        faults = list(foreign.interpolations(OmegaConf.to_container(cfg, resolve=False)))
+        if faults:
+            raise ConfigError("\n".join(faults))
+        data = OmegaConf.to_container(cfg, resolve=True)
+    except AioError:
+        raise
+    except Exception as error:   # OmegaConf has no common class for keys, types, grammar and depth
+        raise ConfigError(explain(error)) from None
+    for key, text in (given.texts if given else {}).items():   # `???` is no text to OmegaConf
+        *above, last = key.split(".")
+        functools.reduce(lambda inside, name: inside[name], above, data)[last] = text
+    return data
+
+
+def _put(cfg: Any, key: str, text: str | None, *, add: bool) -> None:
+    from omegaconf import OmegaConf
+
+    try:
+        OmegaConf.update(cfg, key, text, force_add=add)
+    except (AttributeError, KeyError):   # the bases of OmegaConf's own
+        raise ConfigError(explain(KeyError(f"Could not override '{key}'"))) from None
+
+
+def _patch(name: str, item: Any, faults: list[str]) -> Patch:
+    body = item if isinstance(item, Mapping) else {"operations": item}
+    source, found = body.get("source") or "command line", list[str]()
+    made = typed.read(Patch, {**body, "name": name, "source": source, "operations": body.get("operations") or ()}, f"patches.{name}", found)
+    faults += [f"{source}: {fault}" for fault in (*found, *(_condition_faults(f"patches.{name}.when", made.when) if not found else ()))]
+    return made
+
+
+def _field_faults(name: str, field: Field) -> list[str]:
+    found = _condition_faults(f"fields.{name}.when", field.when)
+    if field.type not in TYPES:
+        found.append(f"fields.{name}: unknown type {field.type!r}.{nearest(field.type, TYPES)} Known: {', '.join(sorted(TYPES))}")
+    return found
+
+
+def _condition_faults(where: str, condition: Any) -> list[str]:
+    """What `aio.fields.holds` cannot decide."""
+    found = []
+    for name, wanted in (condition or {}).items():
+        if isinstance(wanted, Mapping):
+            found += [f"{where}.{name}: unknown word {key!r}; write not or above" for key in wanted if key not in ("not", "above")]
+            found += typed.faults(float, wanted["above"], f"{where}.{name}.above") if "above" in wanted else []
+    return found
+
+
+def _workflow(mode: Mode, config_dirs: Sequence[Path]) -> Path:
+    given = paths.expanded(mode.workflow or f"{mode.name}.json", "mode.workflow")
+    places = [WORKFLOWS, *(place for folder in config_dirs for place in (folder, folder / "workflows", folder.parent / "workflows"))]
+    candidates = [given] if given.is_absolute() else [place / given for place in places]
+    return next((path for path in candidates if _is_file(path)), candidates[0] if given.is_absolute() else given)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:   # a name longer than the disk takes; loading it says so
+        return False

@@ -1,0 +1,74 @@
+"""The configuration against aio.config.sections: composed as a whole, and the keys that a command line may set."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from aio.config import typed
+from aio.config.sections import Root
+from aio.errors import ConfigError, nearest
+
+NEEDED = frozenset(one.name for one in dataclasses.fields(Root) if one.default is one.default_factory is dataclasses.MISSING)
+"""Sections that no run does without."""
+
+
+def read(data: Mapping[str, Any], faults: list[str]) -> Root | None:
+    """The sections of a composed configuration, of no use where there are `faults`. A section of null counts as absent."""
+    before, made, known = len(faults), dict[str, Any](), typed.hints(Root)
+    for name, kind in known.items():
+        if data.get(name) is not None:
+            made[name] = typed.read(kind, data[name], name, faults)
+        elif name in NEEDED:
+            faults.append(f"{name}: the section is missing, and no run does without it")
+    root = Root(**made) if len(faults) == before else None
+    faults += _beyond(root) if root else ()
+    return root
+
+
+def _beyond(root: Root) -> Iterator[str]:
+    """What a type cannot say."""
+    sizes = root.platform.sizes
+    if sizes and "default" not in root.platform.size:
+        yield "platform.size: missing default, the size of models that are not named there"
+    for model, name in root.platform.size.items():
+        if name not in sizes:
+            yield f"platform.size.{model}: {name!r} is unknown.{nearest(name, sizes)} Known: {', '.join(sizes)}"
+    for index, message in enumerate(root.ui.messages):
+        try:
+            re.compile(message.match)
+        except re.error as error:
+            yield f"ui.messages[{index}].match: {message.match!r} is no regular expression ({error})"
+
+
+@functools.lru_cache(maxsize=4096)
+def kind_of(key: str) -> Any:
+    """The declared type of a dotted key, Any where none is."""
+    return typed.kind_of(Root, key) if all(key.split(".")) else Any
+
+
+def is_text(key: str) -> bool:
+    """Whether what is given for a key is text, taken as typed: no grammar, no number, no interpolation, no sweep."""
+    return typed.is_text(kind_of(key))
+
+
+def text_for(key: str, text: str) -> str | None:
+    """A text for a key as the configuration holds it: nothing at all is null, where null is legal.
+
+    Raises:
+        ConfigError: it is empty, or no text that a file could be called.
+    """
+    if not text:
+        if typed.takes_null(kind_of(key)):
+            return None
+        raise ConfigError(f"{key}: nothing is given; write {key}=… or leave it out")
+    if "\0" in text:
+        raise ConfigError(f"{key}: {typed.shown(text)} holds a NUL character; remove it")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ConfigError(f"{key}: {typed.shown(text)} is not valid Unicode text; write it in UTF-8") from None
+    return text

@@ -1,0 +1,136 @@
+"""Hydra at work: the one place that composes, and its messages in aio's words."""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from aio.config import foreign
+from aio.config.places import CONF, choices
+from aio.config.quoting import LITERAL
+from aio.errors import AioError, ConfigError, nearest
+
+alone = threading.RLock()
+"""Hydra keeps one global instance: two threads must not compose at once."""
+
+
+def composed(words: Sequence[str], config_dirs: Sequence[Path]) -> Any:
+    """Hydra's composition of overrides in its own grammar, its own section included; nothing is resolved.
+
+    Raises:
+        ConfigError: see `compose`.
+    """
+    from hydra import compose as hydra_compose
+    from hydra import initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+
+    register()
+    with alone:
+        # Inside hydra.main the global instance is the running application's: put it back afterwards.
+        outer = GlobalHydra.instance().hydra
+        GlobalHydra.instance().clear()
+        try:
+            with initialize_config_dir(str(CONF), version_base="1.3"):
+                return hydra_compose("config", overrides=[*searched(config_dirs), *words], return_hydra_config=True)
+        except AioError:
+            raise
+        except Exception as error:   # beside its own, Hydra meets odd words and files with exceptions of every kind
+            raise ConfigError(explain(error, words, config_dirs)) from None
+        finally:
+            GlobalHydra.instance().hydra = outer
+
+
+def searched(config_dirs: Sequence[Path]) -> list[str]:
+    """The override that lets Hydra look into folders of the user's; none where there are none."""
+    from aio.config.sources import Folder
+
+    return [f"hydra.searchpath=[{','.join(map(Folder.name_of, config_dirs))}]"] if config_dirs else []
+
+
+def standing(cfg: Any, key: str) -> Any:
+    """What a composed configuration holds at a key, None where nothing does."""
+    from omegaconf import OmegaConf
+
+    try:
+        return OmegaConf.select(cfg, key, throw_on_resolution_failure=False)
+    except Exception:   # a key that is none: Hydra says so
+        return None
+
+
+def explain(error: Exception, words: Sequence[str] = (), config_dirs: Sequence[Path] = ()) -> str:
+    """A message of Hydra or OmegaConf in one line, in aio's words where they can be told.
+
+    Args:
+        words: overrides, of which the one at fault is named. config_dirs: further folders of configuration.
+    """
+    text = str(error).strip() or str(error.__cause__ or "").strip() or type(error).__name__
+    if "${" in os.getcwd() and not str(error).strip():
+        return f"the path of the current folder, {os.getcwd()}, holds ${{, which Hydra cannot take; start aio from another folder"
+    unknown = re.search(r"(?:Could not override|Could not delete from config\.) '([^']+)'", text)
+    if unknown and "." in unknown[1]:
+        return f"{unknown[1]}: there is no such setting.{_similar(unknown[1])} To add a new one write +{unknown[1]}=…"
+    absent = re.search(r"(?:In '([^']+)': )?Could not (?:find|load) '([^']+)'", text)
+    if absent:
+        known = [f"{absent[2].rpartition('/')[0]}/{name}" for name in choices(absent[2].rpartition("/")[0], config_dirs)]
+        return f"{absent[1] or 'config'}.yaml: its defaults name {absent[2]!r}, which is not there.{nearest(absent[2], known)}"
+    if isinstance(error, RecursionError):
+        return "configuration: what is given is nested too deeply, or files name each other in their defaults without end"
+    if "Ambiguous value" in text or "requires --multirun" in text:
+        said = "a comma or a range sweeps: add -m, or write a list as [a,b]"
+    else:
+        said = _short(" ".join(line.strip() for line in text.split("\nSee https:")[0].split("\n")[:2]))
+    if "integer string conversion" in said:
+        said = "a number has thousands of digits"
+    if error.__cause__ and not isinstance(error.__cause__, AioError) and "merging" in said:
+        said = f"{said}: {_short(str(error.__cause__).splitlines()[0])}"
+    blamed = next((word for word in words if word in text), words[0] if len(words) == 1 else "")
+    if not blamed:
+        return f"configuration: {said}"
+    grammar = re.search(r"mismatched|extraneous|no viable|Lexer|token", said)
+    advice = f"; quote a text that holds special characters: {blamed.split('=')[0][:80]}=\"'…'\"" if grammar else ""
+    return f"{_short(blamed)!r} is not understood ({said}){advice}"
+
+
+def _similar(key: str) -> str:
+    from aio.config import compose
+
+    return nearest(key, _keys(compose().data))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 200 else f"{text[:199]}…"
+
+
+def _keys(data: Mapping[str, Any], above: str = "") -> list[str]:
+    """The dotted keys of a configuration."""
+    return [key for name, value in data.items()
+            for key in (f"{above}{name}", *(_keys(value, f"{above}{name}.") if isinstance(value, Mapping) else ()))]
+
+
+def register() -> None:
+    """Prepare Hydra and OmegaConf: files are read through aio.config.sources, template words pass untouched; aio.patch renders them."""
+    from omegaconf import OmegaConf
+
+    from aio.config.sources import remember
+
+    remember()
+    for word in foreign.TEMPLATE_WORDS:
+        if not OmegaConf.has_resolver(word):
+            OmegaConf.register_new_resolver(word, functools.partial(_untouched, word))
+
+
+def _untouched(word: str, *args: Any) -> str:
+    return f"${{{word}:{','.join(map(str, args))}}}"
+
+
+def params_of(cfg: Any) -> dict[str, Any]:
+    """The parameters in a composed config, with the mark of literal text taken off."""
+    from omegaconf import OmegaConf
+
+    found = OmegaConf.to_container(cfg.params, resolve=True)
+    return {name: value[1:] if isinstance(value, str) and value.startswith(LITERAL) else value for name, value in found.items()}

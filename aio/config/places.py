@@ -1,0 +1,95 @@
+"""Where configuration lies, and the choices of its groups: names of files, and nothing but names."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from aio.config import files, typed
+from aio.errors import ConfigError, nearest
+
+PACKAGE = Path(__file__).resolve().parent.parent
+ROOT = PACKAGE if (PACKAGE / "conf").is_dir() else PACKAGE.parent
+"""Folder that holds conf/, workflows/ and samples/: the package itself in a wheel, the checkout otherwise."""
+CONF, WORKFLOWS = ROOT / "conf", ROOT / "workflows"
+
+MEANT = {"duration": ("the length of the clip", "seconds"), "guidance": ("the guidance scale", "cfg")}
+"""Groups whose name people type for a field, with a number: group -> what they mean, and the field."""
+
+
+def groups(config_dirs: Sequence[Path] = ()) -> frozenset[str]:
+    """Names of the config groups.
+
+    Raises:
+        ConfigError: a folder of configuration cannot be read.
+    """
+    try:
+        found = {entry.name for folder in (CONF, *config_dirs) for entry in folder.iterdir() if entry.is_dir()}
+    except OSError as error:
+        raise ConfigError(f"--config-dir: cannot read {error.filename} ({error.strerror or error})") from None
+    return frozenset(name for name in found if not name.startswith("."))
+
+
+def choices(group: str, config_dirs: Sequence[Path] = ()) -> tuple[str, ...]:
+    """Names of a config group's files, sorted; `mode` -> a2v, i2v, ... Empty for what is no group."""
+    return tuple(sorted({file.stem for file in _files(group, config_dirs)}))
+
+
+def choice(group: str, name: Any, config_dirs: Sequence[Path] = ()) -> str:
+    """`name`, if it is one of the group's choices: whatever else it holds, a path or a number, it names no file.
+
+    Raises:
+        ConfigError: it is not; with the known ones, and what to type where a field is meant.
+    """
+    known = choices(group, config_dirs)
+    if isinstance(name, str) and name in known:
+        return name
+    if not known:
+        raise ConfigError(f"{group}: there is no such config group.{nearest(str(group), groups(config_dirs))}")
+    about, field = MEANT.get(group, ("", ""))
+    hint = f" For {about} write {field}={name}." if field and re.fullmatch(r"[\d.]+", str(name)) else nearest(str(name), known)
+    none = f" For none write {group}=[]." if group in many() else ""
+    said = f"{typed.shown(name)} is unknown." if name not in ("", None) else f"nothing is given.{none}"
+    raise ConfigError(f"{group}: {said}{hint} Known: {', '.join(known)}")
+
+
+def facts(group: str, name: str, config_dirs: Sequence[Path] = ()) -> Mapping[str, Any]:
+    """What a choice's file itself says, without what its defaults add: plain values, for lists of choices.
+
+    Raises:
+        ConfigError: there is no such choice, or its file is broken.
+    """
+    choice(group, name, config_dirs)
+    file = next(file for file in _files(group, config_dirs) if file.stem == name)
+    data = {key: value for key, value in files.load(file).items() if value is not None}
+    plain, nested = dict[str, Any], dict[str, dict[str, Any]]
+    kinds = {group: plain, "values": plain, "fields": nested, "loras": nested}
+    faults = [fault for key, kind in kinds.items() if key in data for fault in typed.faults(kind, data[key], key)]
+    if faults:
+        raise ConfigError("\n".join(f"{file}: {fault}" for fault in faults))
+    return data
+
+
+@functools.cache
+def usual() -> Mapping[str, Any]:
+    """The groups of every composition -> what they choose unless told otherwise: a name, or a list where a group takes several."""
+    entries = files.load(CONF / "config.yaml")["defaults"]
+    return {group: name for entry in entries if isinstance(entry, dict) for group, name in entry.items()}
+
+
+def many() -> frozenset[str]:
+    """The groups that take several choices at once."""
+    return frozenset(group for group, name in usual().items() if isinstance(name, list))
+
+
+def _files(group: str, config_dirs: Sequence[Path]) -> Iterator[Path]:
+    """The files of a group's choices; the first of a name counts, as in Hydra's search path."""
+    if not isinstance(group, str) or not group or group.startswith(".") or re.search(r"[/\\\x00]", group):
+        return
+    for folder in (CONF, *config_dirs):
+        for file in (folder / group).glob("*.yaml"):
+            if not file.name.startswith(".") and file.is_file():   # a Mac leaves ._NAME.yaml on foreign disks
+                yield file
