@@ -14,9 +14,8 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from aio import config, outputs, paths
+from aio import config, outputs, paths, whole
 from aio.contact import draw, thumbnail
-from aio.sidecar import write_whole
 from aio.sweep import folder as store
 from aio.sweep.folder import Cell
 
@@ -61,7 +60,7 @@ class Sheet:
         """Write both files anew. live: the sweep goes on, so the page looks for news."""
         target = self.folder / PAGE
         try:
-            write_whole(target, _page(self.folder, list(self.cells.values()), self.varied, live).encode())
+            whole.write(target, _page(self.folder, list(self.cells.values()), self.varied, live).encode())
         except OSError as error:
             raise outputs.failure(error, target) from None
         self._draw()
@@ -122,9 +121,9 @@ def _aspect(folder: Path, cells: Sequence[Cell]) -> str:
 
     for cell in cells:
         try:
-            with Image.open(folder / str(cell.number) / THUMB) as image:
+            with Image.open(folder / str(cell.number) / THUMB, formats=["JPEG"]) as image:
                 return f"{image.width} / {image.height}" if image.width >= image.height else "1 / 1"
-        except OSError:
+        except Exception:   # none there, or anything else under its name
             continue
     return "16 / 9"
 

@@ -59,6 +59,13 @@ def create(name: str, config: Config) -> Engine:
     return _engines[key]
 
 
+def working_dirs() -> tuple[Path, ...]:
+    """Where the engines keep what goes in and what comes out: each in a folder with `input` and `output`."""
+    from aio.comfyui_dir import work_dir
+
+    return work_dir(), paths.temporary()
+
+
 def make(name: str, config: Config) -> Engine:
     """A new engine called `name`."""
     if name == "preview":

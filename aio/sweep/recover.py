@@ -1,0 +1,68 @@
+"""What a killed sweep had finished and not yet put in its place: nothing that was rendered is rendered again."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from aio import config as configuration
+from aio import leftovers, outputs, sidecar, whole
+from aio.engines.choose import working_dirs
+from aio.errors import AioError, MediaError
+from aio.sweep import folder as store
+from aio.sweep.plan import Planned
+
+
+def clips(folder: Path, jobs: Sequence[Planned]) -> list[Path]:
+    """Give the finished clips of jobs that are not done their names in the sweep's folder, and return them.
+
+    Such a clip lies whole under a hidden name in the job's own folder, or in the working folder of an engine, and holds the recipe
+    that is planned. The folder must be locked.
+    """
+    done = {cell.number for cell in store.cells(folder, live=False) if cell.state == "done"}
+    left, found = [job for job in jobs if job.recipe and job.spec.number not in done], []
+    working: dict[str, list[Path]] | None = None
+    for job in left:
+        place = folder / str(job.spec.number)
+        own = _by_recipe(path for path in leftovers.parts(place) if not whole.held(path))
+        if working is None:
+            working = _by_recipe(path for work in working_dirs() for path in leftovers.clips(work / "output"))
+        for path in (*own.get(job.recipe, ()), *working.get(job.recipe, ())):
+            with contextlib.suppress(AioError, OSError):   # it stays where it is, and the job runs again
+                place.mkdir(exist_ok=True)
+                found.append(_published(path, place))
+                if path in working.get(job.recipe, ()):
+                    working[job.recipe].remove(path)
+                break
+    return found
+
+
+def restore(folder: Path, cells: Iterable[store.Cell]) -> None:
+    """Write the recipes again that are missing beside the clips of these jobs."""
+    for cell in cells:
+        sidecar.restore(folder / str(cell.number) / cell.video)
+
+
+def tidy(folder: Path, jobs: Sequence[Planned], config_dirs: Sequence[Path]) -> None:
+    """Remove what is old in a sweep's folder, where its jobs work, and in the folder of results."""
+    job = next(job for job in jobs if not job.error)
+    config = configuration.compose(job.spec.overrides, config_dirs)
+    for work in working_dirs():
+        leftovers.tidy(work / "output", config.output_dir, config.data, sweep=folder)
+
+
+def _by_recipe(paths: Iterable[Path]) -> dict[str, list[Path]]:
+    found: dict[str, list[Path]] = {}
+    for path in paths:
+        if whole.mp4(path):
+            with contextlib.suppress(MediaError):
+                found.setdefault(str(sidecar.read(path).data["hash"]), []).append(path)
+    return found
+
+
+def _published(path: Path, place: Path) -> Path:
+    """Publish a clip by its own recipe: its mode names it."""
+    data = sidecar.read(path).data
+    ending = ".preview.mp4" if str(data["engine"]).startswith("preview") else ".mp4"
+    return outputs.publish(path, place, Path(str(data["mode"])).name or "clip", ending, numbered=True)
