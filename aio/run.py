@@ -35,7 +35,8 @@ def run(job: Job, engine: Engine, on_event: OnEvent = ignore) -> Artifacts:
     patch     = render(request)                                          # Request -> tuple[Operation, ...]
     prompt    = apply(patch, load(request.config.workflow))              # patch   -> Prompt (API format)
     if engine.models_dir is not None:
-        ensure(models_of(prompt), request.config.data["registry"], engine.models_dir, on_event, rules=request.config.data.get("download"))
+        data = request.config.data
+        ensure(models_of(prompt), data.get("registry") or {}, engine.models_dir, on_event, rules=data.get("download"))
     recipe    = metadata(request, patch, prompt, f"{engine.name} {engine.revision}", job.params)
     leftovers.tidy(engine.output_dir, job.config.output_dir, job.config.data)
     with leftovers.owned(engine.output_dir, request.prefix):             # until the clip has its name
