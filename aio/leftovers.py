@@ -75,7 +75,7 @@ def tidy(output_dir: Path, results: Path, data: Mapping[str, Any], *, sweep: Pat
     if waiting:
         more = f" and {len(waiting) - 1} more" if len(waiting) > 1 else ""
         until = f"; it goes after {days}" if kept is not None else ""
-        lines.append(f"{waiting[0]}{more}: a finished clip that an earlier run could not publish; move it to where you want it{until}")
+        lines.append(f"{waiting[0]}{more}: a finished clip that an earlier run left there; move it to where you want it, or remove it{until}")
     for line in lines:
         with suppress(OSError, ValueError):   # a closed or full stderr is no reason to stop
             print(f"aio: {line}", file=sys.stderr, flush=True)

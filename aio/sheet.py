@@ -40,13 +40,16 @@ class Sheet:
         self.folder, self.cells = folder, {cell.number: cell for cell in cells}
         self.varied = varied(list(self.cells.values()))
         self.drawn = self.cost = 0.0
+        for cell in self.cells.values():
+            if cell.state == "done" and not (folder / str(cell.number) / THUMB).is_file():
+                self._shoot(cell)
         self.write(live=True)
 
     def update(self, cell: Cell) -> None:
         """Show how a job stands now."""
         self.cells[cell.number] = cell
         if cell.state == "done":
-            thumbnail(self.folder / str(cell.number) / cell.video, self.folder / str(cell.number) / THUMB)
+            self._shoot(cell)
         text = f"<script>set({cell.number}, {_script(_cell(self.folder, cell, self.varied))}, {_script(_now())})</script>\n"
         try:
             with open(self.folder / PAGE, "a", encoding="utf-8") as page:
@@ -65,6 +68,10 @@ class Sheet:
             raise outputs.failure(error, target) from None
         self._draw()
         return target
+
+    def _shoot(self, cell: Cell) -> None:
+        place = self.folder / str(cell.number)
+        thumbnail(place / cell.video, place / THUMB)
 
     def _draw(self) -> None:
         began = time.monotonic()
@@ -85,12 +92,8 @@ def build(folder: Path) -> Path:
     """
     folder = paths.expanded(folder, "sheet").resolve()
     live = store.busy(folder)
-    cells = store.cells(folder, live=live)
-    for cell in cells:
-        place = folder / str(cell.number)
-        if cell.state == "done" and not (place / THUMB).is_file():
-            thumbnail(place / cell.video, place / THUMB)
-    return Sheet(folder, cells).folder / PAGE if live else Sheet(folder, cells).write(live=False)
+    shown = Sheet(folder, store.cells(folder, live=live))
+    return folder / PAGE if live else shown.write(live=False)
 
 
 def varied(cells: Sequence[Cell]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import filecmp
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -14,28 +15,27 @@ from aio.sweep import folder as store
 from aio.sweep.plan import Planned
 
 
-def clips(folder: Path, jobs: Sequence[Planned]) -> list[Path]:
-    """Give the finished clips of jobs that are not done their names in the sweep's folder, and return them.
+def clips(folder: Path, jobs: Sequence[Planned]) -> None:
+    """Give the finished clips of jobs that are not done their names in the sweep's folder, which must be locked.
 
     Such a clip lies whole under a hidden name in the job's own folder, or in the working folder of an engine, and holds the recipe
-    that is planned. The folder must be locked.
+    that is planned. Copies that a killed run left of what is in its place are removed.
     """
-    done = {cell.number for cell in store.cells(folder, live=False) if cell.state == "done"}
-    left, found = [job for job in jobs if job.recipe and job.spec.number not in done], []
-    working: dict[str, list[Path]] | None = None
-    for job in left:
-        place = folder / str(job.spec.number)
-        own = _by_recipe(path for path in leftovers.parts(place) if not whole.held(path))
-        if working is None:
-            working = _by_recipe(path for work in working_dirs() for path in leftovers.clips(work / "output"))
-        for path in (*own.get(job.recipe, ()), *working.get(job.recipe, ())):
-            with contextlib.suppress(AioError, OSError):   # it stays where it is, and the job runs again
-                place.mkdir(exist_ok=True)
-                found.append(_published(path, place))
-                if path in working.get(job.recipe, ()):
-                    working[job.recipe].remove(path)
-                break
-    return found
+    working = _by_recipe(path for work in working_dirs() for path in leftovers.clips(work / "output"))
+    done = {cell.number: cell.video for cell in store.cells(folder, live=False) if cell.state == "done"}
+    for job in jobs:
+        place, waiting = folder / str(job.spec.number), working.get(job.recipe or "", [])
+        if job.recipe and job.spec.number not in done:
+            own = _by_recipe(path for path in leftovers.parts(place) if not whole.held(path))
+            for path in (*own.get(job.recipe, ()), *waiting):
+                with contextlib.suppress(AioError, OSError):   # else it stays where it is, and the job runs again
+                    place.mkdir(exist_ok=True)
+                    done[job.spec.number] = _published(path, place).name
+                    break
+        if job.spec.number in done:
+            for path in [path for path in waiting if _same(path, place / done[job.spec.number])]:
+                path.unlink(missing_ok=True)
+            working[job.recipe or ""] = [path for path in waiting if path.exists()]
 
 
 def restore(folder: Path, cells: Iterable[store.Cell]) -> None:
@@ -66,3 +66,10 @@ def _published(path: Path, place: Path) -> Path:
     data = sidecar.read(path).data
     ending = ".preview.mp4" if str(data["engine"]).startswith("preview") else ".mp4"
     return outputs.publish(path, place, Path(str(data["mode"])).name or "clip", ending, numbered=True)
+
+
+def _same(one: Path, other: Path) -> bool:
+    try:
+        return filecmp.cmp(one, other, shallow=False)
+    except OSError:
+        return False
