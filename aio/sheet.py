@@ -6,6 +6,7 @@ same among ten and among a thousand. The picture is drawn again as often as a tw
 
 from __future__ import annotations
 
+import contextlib
 import html
 import json
 import re
@@ -16,6 +17,7 @@ from pathlib import Path
 
 from aio import config, outputs, paths, whole
 from aio.contact import draw, thumbnail
+from aio.errors import OutputError
 from aio.sweep import folder as store
 from aio.sweep.folder import Cell
 
@@ -33,7 +35,7 @@ class Sheet:
         folder: the sweep's folder. cells: its jobs, in the order of their numbers.
 
     Raises:
-        OutputError: a file cannot be written (every method).
+        OutputError: a file cannot be written.
     """
 
     def __init__(self, folder: Path, cells: Iterable[Cell]):
@@ -46,8 +48,12 @@ class Sheet:
         self.write(live=True)
 
     def update(self, cell: Cell) -> None:
-        """Show how a job stands now."""
+        """Show how a job stands now. What cannot be written is left out: the sheet only shows what the jobs' files say."""
         self.cells[cell.number] = cell
+        with contextlib.suppress(OutputError):
+            self._update(cell)
+
+    def _update(self, cell: Cell) -> None:
         if cell.state == "done":
             self._shoot(cell)
         text = f"<script>set({cell.number}, {_script(_cell(self.folder, cell, self.varied))}, {_script(_now())})</script>\n"

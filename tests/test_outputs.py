@@ -278,7 +278,7 @@ def test_a_sweep_whose_disk_was_full_takes_the_finished_clip_when_it_goes_on(els
     monkeypatch.setattr(outputs.whole, "move", real)
     execute = PreviewEngine.execute
     monkeypatch.setattr(PreviewEngine, "execute", lambda *args, **rest: rendered.append(1) or execute(*args, **rest))
-    code, out, err = run("-m", *SMALL, "seed=1,2", f"resume={tmp_path / 's'}")
+    code, _, err = run("-m", *SMALL, "seed=1,2", f"resume={tmp_path / 's'}")
     assert (code, rendered) == (0, []), err
     assert sorted(path.parent.name for path in (tmp_path / "s").glob("*/t2v-0001.preview.json")) == ["0", "1"]
     assert not list(elsewhere.rglob("*.mp4"))

@@ -78,4 +78,5 @@ def artifacts(video: Path, engine: str, timings: Mapping[str, float], card: str 
                 seconds=float(picture.frames / fps), sample_rate=sound.rate if sound else 0, engine=engine, timings=dict(timings), card=card,
             )
     except (OSError, ValueError, LookupError, av.error.FFmpegError) as error:
-        raise EngineError(f"the workflow made {video}, which is no video ({error}); it stays there. `output.node` must name a SaveVideo node") from None
+        why = f"the workflow made {video}, which is no video ({error}); it stays there"
+        raise EngineError(f"{why}. `output.node` must name a SaveVideo node") from None

@@ -66,7 +66,8 @@ def mirror(source: Path, target: Path) -> Mirrored:
     """Make every file of the cache `source` available in `target`, which is ours to write. Never changes `source`.
 
     Blobs are linked hard, or symbolically where that cannot be; links in snapshots stay what they are; refs and markers are
-    copied; the beginnings of downloads are left out. May be interrupted and run again: every entry appears whole or not at all, and what stands is left as it is.
+    copied; the beginnings of downloads are left out. May be interrupted and run again: every entry appears whole or not at all,
+    and what stands is left as it is.
 
     Args:
         source: a Hub cache (the folder of models--OWNER--NAME). target: where the same layout is made.

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -220,5 +219,5 @@ def _noted(note: Path) -> Mapping[str, Any]:
         }
     except (OSError, ValueError, KeyError, TypeError):
         return {}
-    plain = math.isfinite(known["seconds"]) and known["video"] == Path(known["video"]).name
+    plain = 0 <= known["seconds"] < 1e9 and known["video"] == Path(known["video"]).name and "\0" not in known["video"]
     return known if plain else {}

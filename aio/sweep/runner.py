@@ -176,12 +176,8 @@ class Runner:
 
     def _tell(self, cell: Cell) -> None:
         store.write_state(self.folder, cell)
-        try:
-            if self.changed:
-                self.changed(cell)
-        except OutputError as error:   # the sheet only shows what the files say
-            self.report(error)
-            self.changed = None
+        if self.changed:
+            self.changed(cell)
 
 
 def _plain(reason: str, folder: Path) -> str:
