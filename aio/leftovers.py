@@ -49,6 +49,15 @@ def clips(output_dir: Path) -> Iterator[Path]:
             yield path
 
 
+def ages(data: Mapping[str, Any]) -> tuple[float | None, float | None]:
+    """Seconds that half files and finished clips stay, by a composed configuration; None for ever.
+
+    Raises:
+        ConfigError: one is no number.
+    """
+    return limit(data, "output", "part_hours", HOUR), limit(data, "output", "keep_days", DAY)
+
+
 def tidy(output_dir: Path, results: Path, data: Mapping[str, Any], *, sweep: Path | None = None, every: float = HOUR) -> list[str]:
     """Remove what is old in an engine's output folder, in the results' folder and in its sweeps; say on stderr what a user should know.
 
@@ -63,13 +72,13 @@ def tidy(output_dir: Path, results: Path, data: Mapping[str, Any], *, sweep: Pat
     Raises:
         ConfigError: an age is no number.
     """
-    half, kept = limit(data, "output", "part_hours", HOUR), limit(data, "output", "keep_days", DAY)
+    half, kept = ages(data)
     if time.time() - _looked.get(output_dir, 0.0) < every:
         return []
     _looked[output_dir] = time.time()
     days = f"{(kept or 0.0) / DAY:g} days (output.keep_days)"
-    folders = [results, *_within(results / "sweeps", "*", "*/*"), *([sweep, *_within(sweep, "*")] if sweep else ())]
-    gone = remove((*of_jobs(output_dir), *(path for folder in folders for path in parts(folder))), half, kept)
+    places = [*parts(results), *parts(results / "sweeps", 2), *(parts(sweep, 1) if sweep else ())]
+    gone = remove((*of_jobs(output_dir), *places), half, kept)
     lines = [f"{path} was removed: a finished clip that nobody took in {days}" for path in gone]
     waiting = [path for path in clips(output_dir) if _age(path) > SETTLED]
     if waiting:
@@ -100,28 +109,24 @@ def remove(paths: Iterable[Path], half: float | None, kept: float | None) -> lis
     return lost
 
 
-def parts(folder: Path) -> list[Path]:
-    """The hidden files that aio writes beside a result."""
-    return _entries(folder, whole.PART)
+def parts(folder: Path, depth: int = 0) -> list[Path]:
+    """The hidden files that aio writes beside a result, and those of the folders below, `depth` levels down."""
+    found, below = list[Path](), list[str]()
+    with suppress(OSError), os.scandir(folder) as entries:   # none there, or none of ours
+        for entry in entries:
+            if whole.PART.fullmatch(entry.name):
+                found.append(Path(entry.path))
+            elif depth and entry.is_dir():
+                below.append(entry.path)
+    return found + [path for place in below for path in parts(Path(place), depth - 1)]
 
 
 def of_jobs(output_dir: Path) -> list[Path]:
     """What jobs have left in an engine's output folder."""
-    return _entries(output_dir / "aio", WORKING)
-
-
-def _within(folder: Path, *patterns: str) -> list[Path]:
-    try:
-        return [path for pattern in patterns for path in folder.glob(pattern)]
-    except OSError:
-        return []
-
-
-def _entries(folder: Path, name: re.Pattern[str]) -> list[Path]:
-    try:
-        return [folder / found for found in os.listdir(folder) if name.fullmatch(found)]
-    except OSError:
-        return []   # none there, or none of ours
+    place = output_dir / "aio"
+    with suppress(OSError):
+        return [place / name for name in os.listdir(place) if WORKING.fullmatch(name)]
+    return []
 
 
 def _finished(path: Path) -> bool:

@@ -115,7 +115,12 @@ def test_the_configuration_decides(words, stays, home, clip):
 ])
 def test_an_age_that_is_no_number_is_refused_in_words(word, home, capsys):
     assert main([*SMALL, word]) == 2
-    assert f"{word.split('=')[0]}: " in (said := capsys.readouterr().err) and "is not a number of " in said
+    said = capsys.readouterr().err
+    assert f"{word.split('=')[0]}: " in said and "is not a number of " in said
+
+
+def test_a_sweep_with_an_age_that_is_no_number_does_not_begin(home):
+    assert main(["-m", *SMALL, "output.part_hours=often", "seed=1,2", f"hydra.sweep.dir={home / 's'}"]) == 2 and not (home / "s").exists()
 
 
 def test_nothing_goes_that_a_living_process_holds(home, clip):
@@ -193,3 +198,18 @@ def test_no_beginning_of_an_mp4_counts_as_one(clip, tmp_path):
         path.write_bytes(data[:length])
         assert not whole.mp4(path)
     assert shutil.copyfile(clip, path) and whole.mp4(Path(path))
+
+
+def test_an_engine_removes_what_it_left_half_written_and_a_stopped_one_all(clip, tmp_path):
+    from aio.engines.comfyui_output import JobFiles
+
+    half, finished, others = (tmp_path / "aio" / name for name in ("0123456789ab_00001_.mp4", "0123456789ab_00002_.mp4", "0123456789ac_00001_.mp4"))
+    half.parent.mkdir()
+    half.write_bytes(clip.read_bytes()[:-1])
+    for path in (finished, others):
+        shutil.copyfile(clip, path)
+    files = JobFiles(tmp_path, "aio/0123456789ab")
+    files.remove()
+    assert (half.exists(), finished.exists(), others.exists()) == (False, True, True)
+    files.remove(finished=True)
+    assert (finished.exists(), others.exists()) == (False, True)

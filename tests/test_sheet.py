@@ -141,6 +141,12 @@ def test_a_folder_that_is_no_sweep_is_refused(tmp_path):
     assert main(["sheet"]) == 2 and main(["sheet", str(tmp_path / "none")]) == 2
 
 
+def test_a_sheet_of_a_folder_that_nobody_locked_locks_nothing(tmp_path):
+    sweep_of(tmp_path, 1)
+    sheet.build(tmp_path)
+    assert not (tmp_path / ".lock").exists()
+
+
 def test_a_damaged_clip_leaves_a_cell_without_a_picture(tmp_path):
     finished(tmp_path, 0, {})
     (tmp_path / "0" / sheet.THUMB).unlink()

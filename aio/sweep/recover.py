@@ -9,6 +9,7 @@ from pathlib import Path
 
 from aio import config as configuration
 from aio import leftovers, outputs, sidecar, whole
+from aio.config import Config
 from aio.engines.choose import working_dirs
 from aio.errors import AioError, MediaError
 from aio.sweep import folder as store
@@ -44,10 +45,19 @@ def restore(folder: Path, cells: Iterable[store.Cell]) -> None:
         sidecar.restore(folder / str(cell.number) / cell.video)
 
 
-def tidy(folder: Path, jobs: Sequence[Planned], config_dirs: Sequence[Path]) -> None:
+def composed(jobs: Sequence[Planned], config_dirs: Sequence[Path]) -> Config:
+    """The configuration of the first job that can run, which says how old leftovers may become.
+
+    Raises:
+        ConfigError: it says nothing that is an age.
+    """
+    config = configuration.compose(next(job for job in jobs if not job.error).spec.overrides, config_dirs)
+    leftovers.ages(config.data)
+    return config
+
+
+def tidy(folder: Path, config: Config) -> None:
     """Remove what is old in a sweep's folder, where its jobs work, and in the folder of results."""
-    job = next(job for job in jobs if not job.error)
-    config = configuration.compose(job.spec.overrides, config_dirs)
     for work in working_dirs():
         leftovers.tidy(work / "output", config.output_dir, config.data, sweep=folder)
 

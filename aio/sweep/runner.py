@@ -71,9 +71,10 @@ def opened(command: Command) -> Iterator[Sweep]:
         InputError: a fault in what was given; the folder of another sweep; or one in use.
     """
     jobs = plan.plan(command)
+    config = recover.composed(jobs, command.config_dirs)
     folder = _existing(command.resume) if command.resume else store.claim(launch.folder_of(command, jobs))
     with store.locked(folder):
-        recover.tidy(folder, jobs, command.config_dirs)
+        recover.tidy(folder, config)
         if command.resume:
             recover.clips(folder, jobs)
         known = resumed(folder, jobs, command.config_dirs) if command.resume else {}
