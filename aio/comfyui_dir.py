@@ -67,12 +67,10 @@ class Pins:
         return self.packs[name]
 
 
-def parse(mapping: Mapping[str, Any] | Pins | None) -> Pins:
-    """Read the config's `comfyui`. Raises ConfigError where it is absent or has an unknown key, an odd value or no full commit as revision."""
+def parse(mapping: Mapping[str, Any] | Pins) -> Pins:
+    """Read the config's `comfyui`. Raises ConfigError for an unknown key, a value of an odd type, or a revision that is no full commit."""
     if isinstance(mapping, Pins):
         return mapping
-    if mapping is None:
-        raise ConfigError("comfyui: the section that pins ComfyUI is missing; take it from conf/comfyui/pins.yaml, or give engine=preview")
     if not isinstance(mapping, Mapping):
         raise ConfigError(f"comfyui: {mapping!r} is not a mapping; see conf/comfyui/pins.yaml")
     keys = ("url", "version", "revision", "mirror", "packs", "leave_out")

@@ -53,7 +53,7 @@ def test_a_stage_of_a_sampler_without_steps_is_no_failure():
 @pytest.mark.comfyui
 @pytest.mark.parametrize("section", ["stages", "duration", "registry", "memory"])
 def test_the_real_engine_makes_a_clip_each_time_without(section, own, comfy, tmp_path, monkeypatch):  # noqa: F811
-    monkeypatch.setattr(run, "ensure", lambda *args: None)   # tiny weights are no weights of the registry
+    monkeypatch.setattr(run, "ensure", lambda *args, **rest: None)   # tiny weights are no weights of the registry
     folder = own(f"{section}: null\n")
     composed = config.compose(["mode=own", "preset=fast", f"output.dir={tmp_path / 'out'}"], [folder])
     with tinyweights.narrow():
@@ -68,7 +68,7 @@ def test_a_finished_clip_of_the_real_engine_outlives_whatever_comes_after_it(own
     from aio.engines import comfyui as module
     from aio.errors import AioError
 
-    monkeypatch.setattr(run, "ensure", lambda *args: None)
+    monkeypatch.setattr(run, "ensure", lambda *args, **rest: None)
     composed = config.compose(["mode=own", "preset=fast", f"output.dir={tmp_path / 'out'}"], [own()])
     work = comfy.engine.output_dir / "aio"
 
