@@ -87,7 +87,7 @@ def publish(made: Path, folder: Path, stem: str, ending: str, *, numbered: bool)
         return whole.move(made, names).resolve()
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        raise OutputError(f"{failure(error, folder)}{_kept(made, folder if full else Path())}") from None
+        raise OutputError(f"{failure(error, folder)}{_kept(made, folder.absolute() if full else Path())}") from None
     except KeyboardInterrupt:
         raise Cancelled(f"cancelled{_kept(made, folder)}") from None
 
