@@ -45,7 +45,7 @@ def owned(output_dir: Path, prefix: str) -> Iterator[None]:
 def clips(output_dir: Path) -> Iterator[Path]:
     """Finished clips in an engine's output folder that no living run works on."""
     for path in of_jobs(output_dir):
-        if path.suffix == ".mp4" and _alone(path) and not _busy(path) and whole.mp4(path):
+        if path.suffix == ".mp4" and _plain(path) and not _busy(path) and whole.mp4(path):
             yield path
 
 
@@ -80,7 +80,7 @@ def tidy(output_dir: Path, results: Path, data: Mapping[str, Any], *, sweep: Pat
     places = [*parts(results), *parts(results / "sweeps", 2), *(parts(sweep, 1) if sweep else ())]
     gone = remove((*of_jobs(output_dir), *places), half, kept)
     lines = [f"{path} was removed: a finished clip that nobody took in {days}" for path in gone]
-    waiting = [path for path in clips(output_dir) if _age(path) > SETTLED]
+    waiting = [path for path in clips(output_dir) if _alone(path) and _age(path) > SETTLED]
     if waiting:
         more = f" and {len(waiting) - 1} more" if len(waiting) > 1 else ""
         until = f"; it goes after {days}" if kept is not None else ""
@@ -136,22 +136,25 @@ def _finished(path: Path) -> bool:
     return True
 
 
-def _alone(path: Path) -> bool:
-    """Whether a plain file has no second name: one that has is published."""
+def _plain(path: Path) -> os.stat_result | None:
+    """The facts of a plain file, None for anything else."""
     try:
         facts = path.lstat()
     except OSError:
-        return False
-    return stat.S_ISREG(facts.st_mode) and facts.st_nlink == 1
+        return None
+    return facts if stat.S_ISREG(facts.st_mode) else None
+
+
+def _alone(path: Path) -> bool:
+    """Whether a plain file has no second name: one that has is published."""
+    facts = _plain(path)
+    return facts is not None and facts.st_nlink == 1
 
 
 def _age(path: Path) -> float:
     """Seconds since a plain file was last written; none for anything else."""
-    try:
-        facts = path.lstat()
-    except OSError:
-        return 0.0
-    return time.time() - facts.st_mtime if stat.S_ISREG(facts.st_mode) else 0.0
+    facts = _plain(path)
+    return time.time() - facts.st_mtime if facts else 0.0
 
 
 def _busy(path: Path) -> bool:
