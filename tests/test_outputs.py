@@ -304,3 +304,12 @@ def test_a_recipe_that_cannot_lie_beside_the_clip_fails_neither_a_run_nor_a_job(
     spec = Spec(0, ("mode=t2v", "engine=preview"), dict(word.split("=") for word in SMALL if word.split("=")[0] in config.fields))
     cell = Runner(tmp_path / "s", (), lambda error: 1).run(spec, store.Cell(0))
     assert (cell.state, cell.video) == ("done", "t2v-0001.preview.mp4") and cell.recipe == sidecar.hash_of(tmp_path / "s" / "0" / cell.video)
+
+
+def test_a_clip_goes_to_another_disk_whole_and_nothing_stays_behind(disk, tiny, tmp_path):
+    folder, content, mask = tiny("1m"), os.urandom(300_000), os.umask(0o027)
+    os.umask(mask)
+    (folder / "x-0001.mp4").write_bytes(b"mine")
+    path = outputs.publish(made(tmp_path, data=content), folder, "x", ".mp4", numbered=True)
+    assert path.name == "x-0002.mp4" and path.read_bytes() == content and os.listdir(tmp_path / "work") == []
+    assert sorted(os.listdir(folder)) == ["x-0001.mp4", "x-0002.mp4"] and path.stat().st_mode & 0o777 == 0o666 & ~mask
