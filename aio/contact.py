@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from aio import outputs
+from aio import outputs, whole
 from aio.lettering import Face, fit, wrap
-from aio.sidecar import write_whole
+from aio.media import streams
 from aio.sweep.folder import Cell
 
 SLATE, CARD, TEXT, DIM, AMBER, RED = "#0f172a", "#1e293b", "#e2e8f0", "#94a3b8", "#f59e0b", "#f87171"
@@ -29,10 +29,8 @@ def thumbnail(video: Path, target: Path) -> bool:
     Raises:
         OutputError: it cannot be written.
     """
-    import av
-
     try:
-        with av.open(str(video)) as container:
+        with streams.opened(video) as container:
             stream = container.streams.video[0]
             stream.thread_type = "AUTO"
             middle, picture = stream.frames // 2, None
@@ -44,7 +42,7 @@ def thumbnail(video: Path, target: Path) -> bool:
             return False
         scale = min(1.0, THUMB_SIZE / max(picture.width, picture.height))
         image = picture.reformat(max(1, round(picture.width * scale)), max(1, round(picture.height * scale)), "rgb24", threads=1).to_image()
-    except (av.error.FFmpegError, IndexError, OSError):
+    except Exception:   # whatever a damaged clip does to FFmpeg
         return False
     content = io.BytesIO()
     image.save(content, "JPEG", quality=82)
@@ -93,12 +91,12 @@ def _shot(image: Any, pen: Any, face: Face, cell: Cell, thumb: Path, box: tuple[
     words, color = cell.state, DIM
     if cell.state == "done":
         try:
-            with Image.open(thumb) as small:
+            with Image.open(thumb, formats=["JPEG"]) as small:
                 small.draft("RGB", (width, height))
                 small.thumbnail((width, height))
                 image.paste(small, (x + (width - small.width) // 2, y + (height - small.height) // 2))
                 return
-        except OSError:
+        except Exception:   # none there, or anything else under its name
             words = "no picture"
     elif cell.state == "failed":
         pen.rectangle((x, y, x + width - 1, y + height - 1), "#2a1320", RED, 2)
@@ -117,9 +115,9 @@ def _shape(folder: Path, cells: Sequence[Cell], thumb: str) -> float:
 
     for cell in cells:
         try:
-            with Image.open(folder / str(cell.number) / thumb) as image:
+            with Image.open(folder / str(cell.number) / thumb, formats=["JPEG"]) as image:
                 return min(max(image.width / image.height, 0.6), 2.4)
-        except OSError:
+        except Exception:
             continue
     return 16 / 9
 
@@ -133,6 +131,6 @@ def _grid(count: int, shape: float) -> tuple[int, int]:
 
 def _write(target: Path, content: bytes) -> None:
     try:
-        write_whole(target, content)
+        whole.write(target, content)
     except OSError as error:
         raise outputs.failure(error, target) from None

@@ -1,19 +1,24 @@
-"""Results on disk: a writable folder, a free name, and a file that appears only when it is complete."""
+"""Results on disk: a writable folder, a free name, and a file that appears only when it is complete. A finished clip is never removed."""
 
 from __future__ import annotations
 
 import errno
 import os
 import re
-import shutil
-import tempfile
+import shlex
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
-from aio.errors import ConfigError, OutputError
+from aio import whole
+from aio.errors import Cancelled, ConfigError, OutputError
+
+TRIES = 10_000
+"""Names that are tried for one result. Each is above all that are there, so the second is free but for other processes."""
 
 
 def prepare(folder: Path, name: str | None = None) -> Path:
-    """Make `folder` and prove that a file can be written there, before anything costs time.
+    """Make `folder` and prove that a result can be published there, by the very steps that publishing takes, before anything costs time.
 
     Raises:
         OutputError: it cannot be made or written. ConfigError: `name` is not a plain file name.
@@ -22,17 +27,39 @@ def prepare(folder: Path, name: str | None = None) -> Path:
         raise ConfigError(f"output.name: {name!r} is not a file name; give one without slashes, the folder is output.dir")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder) as probe:
-            probe.write(b"aio")
+        if name is not None:
+            _taken(folder, name)
+        with whole.part(folder) as (file, probe):
+            file.write(b"aio")
+            file.close()
+            named = probe.with_name(f"{probe.stem}-{(name or '')[:20]}.part")   # its letters too: not every disk takes all
+            whole.name(probe, named)
+            named.unlink()
     except OSError as error:
+        if name is not None and error.errno == errno.EINVAL:
+            raise ConfigError(f"output.name: the disk of {folder} takes no file name like {name!r}; give another one") from None
         raise failure(error, folder) from None
     return folder
+
+
+def _taken(folder: Path, name: str) -> None:
+    """Look for the longest name that a result may get: a disk has a limit, of bytes or of characters."""
+    try:
+        os.lstat(folder / f"{name}-0001.preview.mp4")
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        raise ConfigError(f"output.name: {name[:40]!r}… is too long for a file name; give a shorter one") from None
 
 
 def failure(error: OSError, path: Path) -> OutputError:
     """The OutputError of an operating-system error while writing `path`."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return OutputError(f"output.dir: the disk is full at {path}; free space or choose another folder with output.dir=…")
+    if error.errno == errno.EFBIG:
+        return OutputError(f"output.dir: the file is larger than the disk of {path}, or `ulimit -f`, allows; choose another folder with output.dir=…")
     return OutputError(f"output.dir: cannot write {path} ({error.strerror or error}); choose another folder with output.dir=…")
 
 
@@ -46,42 +73,32 @@ def publish(made: Path, folder: Path, stem: str, ending: str, *, numbered: bool)
 
     Returns:
         The final path. Other processes may publish into the same folder at the same time.
+
+    Raises:
+        OutputError: it cannot be published. Cancelled: it was interrupted. `made` stays, and the message says where and what to do.
     """
+    def names() -> Iterator[Path]:
+        number = 1
+        for _ in range(TRIES):
+            yield folder / f"{stem}{f'-{number:04}' if numbered or number > 1 else ''}{ending}"
+            number = max(number + 1, _last(folder, stem, ending) + 1)
+
     try:
-        staged = _beside(made, folder)
-        try:
-            number = 1
-            while True:
-                tail = f"-{number:04}" if numbered or number > 1 else ""
-                target = folder / f"{stem}{tail}{ending}"
-                try:
-                    os.link(staged, target)   # atomic, and fails where the name is taken
-                    return target.resolve()
-                except FileExistsError:
-                    number = max(number + 1, _last(folder, stem, ending) + 1)
-        finally:
-            staged.unlink(missing_ok=True)
+        return whole.move(made, names).resolve()
     except OSError as error:
-        raise failure(error, folder) from None
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        raise OutputError(f"{failure(error, folder)}{_kept(made, folder.absolute() if full else Path())}") from None
+    except KeyboardInterrupt:
+        raise Cancelled(f"cancelled{_kept(made, folder)}") from None
 
 
-def _beside(made: Path, folder: Path) -> Path:
-    """`made` under a hidden name in `folder`, on the same device as the final name."""
-    handle, name = tempfile.mkstemp(prefix=".aio-", suffix=".part", dir=folder)
-    os.close(handle)
-    try:
-        shutil.move(made, name)
-        os.chmod(name, 0o666 & ~_umask())   # mkstemp makes private files
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-    return Path(name)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _kept(made: Path, folder: Path) -> str:
+    """Where a finished clip lies, and how to take it from there."""
+    if not made.is_file():
+        return ""
+    words = ["move" if os.name == "nt" else "mv", str(made), str(folder)]
+    command = subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
+    return f"\nthe finished clip is kept: {made}\nto take it from there: {command}"
 
 
 def _last(folder: Path, stem: str, ending: str) -> int:

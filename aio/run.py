@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
-from aio import outputs, sidecar, timings
+from aio import leftovers, outputs, sidecar, timings
 from aio.engines.base import Engine
+from aio.errors import OutputError
 from aio.patch import apply, render
 from aio.provenance import metadata
 from aio.registry import ensure, models_of
@@ -24,28 +25,34 @@ def run(job: Job, engine: Engine, on_event: OnEvent = ignore) -> Artifacts:
         on_event: gets progress and warnings, possibly from another thread.
 
     Raises:
-        AioError: see aio.errors; nothing partial is left behind.
+        AioError: see aio.errors; nothing partial is left behind, and a finished clip is never removed.
     """
     request   = validate(job)                                            # Job     -> Request, or all faults at once
-    outputs.prepare(job.config.output_dir, job.config.output_name)       # a folder that can be written
+    outputs.prepare(job.config.output_dir, job.config.output_name)       # a folder that a result can be published in
     for warning in request.warnings:
         on_event(Event("warning", warning))
     request   = stage(request, engine.input_dir)                         # paths   -> names the engine can load
     patch     = render(request)                                          # Request -> tuple[Operation, ...]
     prompt    = apply(patch, load(request.config.workflow))              # patch   -> Prompt (API format)
     if engine.models_dir is not None:
-        ensure(models_of(prompt), request.config.data["registry"], engine.models_dir, on_event, rules=request.config.data.get("download"))
+        data = request.config.data
+        ensure(models_of(prompt), data.get("registry") or {}, engine.models_dir, on_event, rules=data.get("download"))
     recipe    = metadata(request, patch, prompt, f"{engine.name} {engine.revision}", job.params)
-    artifacts = engine.execute(prompt, request, on_event, metadata=recipe)
-    timings.note(request, prompt, artifacts)                             # for the duration model; never a run's failure
-    return record(request, artifacts, engine.name, recipe)
+    leftovers.tidy(engine.output_dir, job.config.output_dir, job.config.data)
+    with leftovers.owned(engine.output_dir, request.prefix):             # until the clip has its name
+        artifacts = engine.execute(prompt, request, on_event, metadata=recipe)
+        timings.note(request, prompt, artifacts)                         # for the duration model; never a run's failure
+        return record(request, artifacts, engine.name, recipe, on_event)
 
 
-def record(request: Request, artifacts: Artifacts, engine: str, recipe: Mapping[str, str]) -> Artifacts:
+def record(request: Request, artifacts: Artifacts, engine: str, recipe: Mapping[str, str], on_event: OnEvent = ignore) -> Artifacts:
     """Give the finished file its final name in the output folder, and lay its recipe beside it."""
     config = request.config
     ending = ".preview.mp4" if engine == "preview" else ".mp4"
     stem, numbered = (config.output_name, False) if config.output_name else (config.mode, True)
     video = outputs.publish(artifacts.video, config.output_dir, stem, ending, numbered=numbered)
-    sidecar.write_beside(video, recipe)
+    try:
+        sidecar.write_beside(video, recipe)
+    except OutputError as error:   # the clip is there, with its recipe inside
+        on_event(Event("warning", f"no recipe beside {video.name}: {error}"))
     return dataclasses.replace(artifacts, video=video)

@@ -6,6 +6,7 @@ same among ten and among a thousand. The picture is drawn again as often as a tw
 
 from __future__ import annotations
 
+import contextlib
 import html
 import json
 import re
@@ -14,9 +15,9 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from aio import config, outputs, paths
+from aio import config, outputs, paths, whole
 from aio.contact import draw, thumbnail
-from aio.sidecar import write_whole
+from aio.errors import OutputError
 from aio.sweep import folder as store
 from aio.sweep.folder import Cell
 
@@ -34,20 +35,27 @@ class Sheet:
         folder: the sweep's folder. cells: its jobs, in the order of their numbers.
 
     Raises:
-        OutputError: a file cannot be written (every method).
+        OutputError: a file cannot be written.
     """
 
     def __init__(self, folder: Path, cells: Iterable[Cell]):
         self.folder, self.cells = folder, {cell.number: cell for cell in cells}
         self.varied = varied(list(self.cells.values()))
         self.drawn = self.cost = 0.0
+        for cell in self.cells.values():
+            if cell.state == "done" and not (folder / str(cell.number) / THUMB).is_file():
+                self._shoot(cell)
         self.write(live=True)
 
     def update(self, cell: Cell) -> None:
-        """Show how a job stands now."""
+        """Show how a job stands now. What cannot be written is left out: the sheet only shows what the jobs' files say."""
         self.cells[cell.number] = cell
+        with contextlib.suppress(OutputError):
+            self._update(cell)
+
+    def _update(self, cell: Cell) -> None:
         if cell.state == "done":
-            thumbnail(self.folder / str(cell.number) / cell.video, self.folder / str(cell.number) / THUMB)
+            self._shoot(cell)
         text = f"<script>set({cell.number}, {_script(_cell(self.folder, cell, self.varied))}, {_script(_now())})</script>\n"
         try:
             with open(self.folder / PAGE, "a", encoding="utf-8") as page:
@@ -61,11 +69,15 @@ class Sheet:
         """Write both files anew. live: the sweep goes on, so the page looks for news."""
         target = self.folder / PAGE
         try:
-            write_whole(target, _page(self.folder, list(self.cells.values()), self.varied, live).encode())
+            whole.write(target, _page(self.folder, list(self.cells.values()), self.varied, live).encode())
         except OSError as error:
             raise outputs.failure(error, target) from None
         self._draw()
         return target
+
+    def _shoot(self, cell: Cell) -> None:
+        place = self.folder / str(cell.number)
+        thumbnail(place / cell.video, place / THUMB)
 
     def _draw(self) -> None:
         began = time.monotonic()
@@ -86,12 +98,8 @@ def build(folder: Path) -> Path:
     """
     folder = paths.expanded(folder, "sheet").resolve()
     live = store.busy(folder)
-    cells = store.cells(folder, live=live)
-    for cell in cells:
-        place = folder / str(cell.number)
-        if cell.state == "done" and not (place / THUMB).is_file():
-            thumbnail(place / cell.video, place / THUMB)
-    return Sheet(folder, cells).folder / PAGE if live else Sheet(folder, cells).write(live=False)
+    shown = Sheet(folder, store.cells(folder, live=live))
+    return folder / PAGE if live else shown.write(live=False)
 
 
 def varied(cells: Sequence[Cell]) -> list[str]:
@@ -122,9 +130,9 @@ def _aspect(folder: Path, cells: Sequence[Cell]) -> str:
 
     for cell in cells:
         try:
-            with Image.open(folder / str(cell.number) / THUMB) as image:
+            with Image.open(folder / str(cell.number) / THUMB, formats=["JPEG"]) as image:
                 return f"{image.width} / {image.height}" if image.width >= image.height else "1 / 1"
-        except OSError:
+        except Exception:   # none there, or anything else under its name
             continue
     return "16 / 9"
 

@@ -5,6 +5,7 @@ python -m aio.timings [FILE]        prints, for every card, what to write into c
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import statistics
@@ -41,7 +42,8 @@ def note(request: Request, prompt: Prompt, made: Artifacts) -> None:
         finally:
             os.close(handle)
     except Exception as error:
-        print(f"aio: the run's times are not logged: {type(error).__name__}: {error}", file=sys.stderr)
+        with contextlib.suppress(OSError, ValueError):   # a closed or full stderr
+            print(f"aio: the run's times are not logged: {type(error).__name__}: {error}", file=sys.stderr)
 
 
 def line(request: Request, prompt: Prompt, made: Artifacts) -> dict[str, Any]:

@@ -41,7 +41,7 @@ class StandIn:
     name, revision, models_dir = "preview", "stand-in", None
 
     def __init__(self, folder: Path, clip: Path):
-        self.input_dir, self.folder, self.clip = folder / "input", folder, clip
+        self.input_dir, self.output_dir, self.folder, self.clip = folder / "input", folder, folder, clip
 
     def execute(self, prompt, request, on_event, *, metadata):
         """The clip under this job's name."""

@@ -10,11 +10,11 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "aio"
 
 LAYERS = [  # lower never imports higher; modules of one line may import each other
-    {"__init__", "errors", "values", "geometry", "outside", "paths", "spaces.here"},
+    {"__init__", "errors", "values", "geometry", "outside", "paths", "whole", "spaces.here"},
     {"fields", "workflow", "schema", "engines.torch_compat"},
     {"patch", "config", "media", "registry", "download", "comfyui_dir", "pins", "provision",
      "nodecheck", "grammar", "lettering", "shapes", "texts"},
-    {"request", "outputs", "provenance", "sidecar", "duration", "timings"},
+    {"request", "outputs", "leftovers", "provenance", "sidecar", "duration", "timings"},
     {"engines", "engines.base", "engines.preview", "engines.storyboard", "engines.comfyui", "engines.choose"},
     {"run", "tinyweights"},
     {"command", "console"},

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import os
 import re
 import shlex
 import shutil
@@ -249,3 +250,84 @@ def test_a_replay_without_a_file_or_of_an_unknown_mode_is_refused(made, tmp_path
 def test_a_recipe_is_immutable():
     with pytest.raises(dataclasses.FrozenInstanceError):
         sidecar.Recipe({}, Path("x")).path = Path("y")
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    """A finished clip without anything beside it."""
+    from aio.engines.preview import PreviewEngine
+    from aio.run import run
+    from aio.values import Job
+
+    folder = tmp_path_factory.mktemp("made")
+    job = Job(config.compose(["mode=t2v", "engine=preview", f"output.dir={folder}"]), {"prompt": "x", "width": 256, "height": 256, "seconds": 0.4})
+    video = run(job, PreviewEngine(folder / "work")).video
+    video.with_suffix(".json").unlink()
+    return video
+
+
+@pytest.mark.parametrize("name", ["clip:1.mp4", "12:30 a.mp4", "http:x.mp4", "concat:a|b.mp4", "-x.mp4", "été %d.mp4", "a\nb.mp4", "X.MP4"])
+def test_a_clip_is_read_whatever_its_name(name, clip, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    shutil.copyfile(clip, name)
+    assert sidecar.read(Path(name)).data["mode"] == "t2v"
+    assert sidecar.read(tmp_path / name).data["mode"] == "t2v"
+
+
+@pytest.mark.parametrize("text", [
+    "ffconcat version 1.0\nfile fifo.mp4\n", "#EXTM3U\n#EXTINF:1,\nfifo.mp4\n", "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\nm=video 9 RTP/AVP 96\r\n",
+    '<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011"></MPD>',
+])
+def test_a_playlist_that_is_called_mp4_opens_no_other_file(text, tmp_path):
+    os.mkfifo(tmp_path / "fifo.mp4")   # whoever opens it waits for ever
+    (tmp_path / "pl.mp4").write_text(text)
+    with pytest.raises(MediaError, match=r"pl\.mp4: cannot be read as a video \(.*\); nor is pl\.json beside it"):
+        sidecar.read(tmp_path / "pl.mp4")
+
+
+GOOD = {"recipe": 1, "aio": "0.1.0", "engine": "preview", "mode": "t2v", "choices": {}, "params": {}, "inputs": {}, "values": {}, "operations": [],
+        "hash": "x"}
+HOSTILE = [b"", b"\xff\xfe", b"[" * 200_000, b'{"aio":' * 100_000, b'"' + b"x" * 17_000_000 + b'"', b'{"recipe": NaN}', b"9" * 5000, b'"\\"[[[["']
+HOSTILE += [json.dumps({"aio": {**GOOD, key: value}}).encode() for key, value in [
+    ("recipe", "1"), ("recipe", 10**30), ("recipe", [1]), ("inputs", {"image": 5}), ("inputs", {"image": [1]}), ("inputs", []), ("workflow", 5),
+    ("hash", 5), ("hash", None), ("choices", 5), ("values", [1]), ("params", None), ("operations", {"a": {"b": []}} | {"staged": 1}),
+    ("inputs", {"image": {"staged": []}}), ("aio", {"x": "\x1b[2J"}),
+]]
+
+
+@pytest.mark.parametrize("content", HOSTILE, ids=range(len(HOSTILE)))
+def test_a_recipe_that_anyone_may_have_written_is_refused_in_words_or_read(content, tmp_path):
+    (tmp_path / "clip.json").write_bytes(content)
+    try:
+        sidecar.read(tmp_path / "clip.json")
+    except MediaError as error:
+        assert str(error).startswith(f"{tmp_path / 'clip.json'}") and "\x1b" not in str(error) and len(str(error)) < 600
+
+
+@pytest.mark.parametrize("tag", ["[" * 200_000, "\x1b[2J", "{}", '{"recipe": 99, "aio": "\x1b]0;x"}'.replace("\x1b", "\\u001b"), '"\\u001b"'])
+def test_a_hostile_tag_in_a_clip_is_refused_in_words(tag, clip, tmp_path, capsys):
+    from aio.media.streams import write_mp4
+
+    frames = (av.VideoFrame(64, 64, "yuv420p") for _ in range(2))
+    write_mp4(tmp_path / "evil.mp4", frames, (64, 64), 8, options={"crf": "30"}, metadata={"aio": tag})
+    assert main(["replay", str(tmp_path / "evil.mp4")]) == 2
+    said = capsys.readouterr().err
+    assert "evil.mp4" in said and "Traceback" not in said and "\x1b" not in said
+
+
+def test_a_recipe_beside_a_clip_is_written_again_from_the_one_inside(clip, tmp_path):
+    video = Path(shutil.copyfile(clip, tmp_path / "x.mp4"))
+    sidecar.restore(video)
+    assert json.loads((tmp_path / "x.json").read_text()) == tags(video)
+    (tmp_path / "x.json").write_text("mine")
+    sidecar.restore(video)
+    assert (tmp_path / "x.json").read_text() == "mine"
+    (tmp_path / "y.mp4").write_bytes(b"no video")
+    sidecar.restore(tmp_path / "y.mp4")
+    assert not (tmp_path / "y.json").exists()
+
+
+def test_the_clips_own_recipe_is_believed_before_the_one_beside_it(clip, tmp_path):
+    video = Path(shutil.copyfile(clip, tmp_path / "x.mp4"))
+    (tmp_path / "x.json").write_text(json.dumps({"aio": {**GOOD, "hash": "another clip's"}}))
+    assert sidecar.hash_of(video) == tags(video)["aio"]["hash"]

@@ -1,6 +1,9 @@
 """The contact sheet: true, light, offline, for one job and for five hundred."""
 
+import errno
 import html
+import json
+import os
 import re
 import shutil
 import subprocess
@@ -9,7 +12,7 @@ from html.parser import HTMLParser
 import pytest
 from PIL import Image
 
-from aio import contact, sheet
+from aio import contact, sheet, whole
 from aio.cli import main
 from aio.engines.choose import create
 from aio.errors import ConfigError
@@ -138,6 +141,12 @@ def test_a_folder_that_is_no_sweep_is_refused(tmp_path):
     assert main(["sheet"]) == 2 and main(["sheet", str(tmp_path / "none")]) == 2
 
 
+def test_a_sheet_of_a_folder_that_nobody_locked_locks_nothing(tmp_path):
+    sweep_of(tmp_path, 1)
+    sheet.build(tmp_path)
+    assert not (tmp_path / ".lock").exists()
+
+
 def test_a_damaged_clip_leaves_a_cell_without_a_picture(tmp_path):
     finished(tmp_path, 0, {})
     (tmp_path / "0" / sheet.THUMB).unlink()
@@ -181,3 +190,100 @@ def test_thumbnails_are_the_middle_frame_and_small(tmp_path):
     assert contact.thumbnail(made.video, tmp_path / "t.jpg")
     with Image.open(tmp_path / "t.jpg") as image:
         assert image.format == "JPEG" and image.size == (contact.THUMB_SIZE, contact.THUMB_SIZE // 2)
+
+
+ODD = [b"", b"{", b"[]", b"5", b"null", b'"x"', b"[" * 200_000, b'{"state":' * 100_000, b"\xff\xfe\x00", b"{}" * 2]
+ODD += [b'{"state": "weird"}', b'{"state": ["done"]}']
+DONE = {"state": "done", "seconds": 1.0, "reason": "", "video": "t2v-0001.mp4", "recipe": "r", "settings": {"seed": "1"}}
+ODD += [json.dumps({**DONE, key: value}).encode() for key, value in [
+    ("state", "weird"), ("state", {}), ("seconds", "1"), ("seconds", None), ("seconds", 10**400), ("seconds", -1), ("reason", 5),
+    ("reason", ["x"]), ("video", 5), ("video", "../../x.mp4"), ("video", "a\0b"),
+    ("recipe", 5), ("recipe", {}), ("settings", []), ("settings", {"seed": 1}), ("settings", "x"), ("settings", {"seed": None}),
+]]
+ODD += [json.dumps(DONE)[:-1].encode() + b', "seconds": NaN}', json.dumps(DONE)[:-1].encode() + b', "seconds": 1e999}', b"x" * 20_000_000]
+
+
+@pytest.mark.parametrize("content", ODD, ids=range(len(ODD)))
+def test_a_damaged_note_of_a_job_is_no_more_than_a_missing_one(content, tmp_path, capsys):
+    sweep_of(tmp_path, 3)
+    (tmp_path / "0" / "job.json").write_bytes(content)
+    assert main(["sheet", str(tmp_path)]) == 0
+    assert Page((tmp_path / sheet.PAGE).read_text()).states == ["pending", "failed", "pending"]
+    assert "Traceback" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("make", ["folder", "pipe", "link"])
+def test_what_is_no_plain_file_is_no_note_either(make, tmp_path):
+    sweep_of(tmp_path, 3)
+    note = tmp_path / "0" / "job.json"
+    note.unlink()
+    {"folder": note.mkdir, "pipe": lambda: os.mkfifo(note), "link": lambda: note.symlink_to("/dev/zero")}[make]()
+    assert main(["sheet", str(tmp_path)]) == 0
+    assert Page((tmp_path / sheet.PAGE).read_text()).states == ["pending", "failed", "pending"]
+
+
+JOB = {"number": 0, "settings": {}, "recipe": None}
+MANIFESTS = [b"", b"[]", b"5", b"[" * 200_000, b'{"manifest": 1}', b"\xff"] + [json.dumps(data).encode() for data in [
+    {"jobs": [JOB], "manifest": 99, "aio": "\x1b[2J"}, {"jobs": 5}, {"jobs": {"number": 1}}, {"jobs": [5]}, {"jobs": [{}]},
+    *({"jobs": [JOB | wrong]} for wrong in [
+        {"number": "x"}, {"number": -1}, {"number": True}, {"number": 1.5}, {"settings": 5}, {"settings": {"seed": 5}}, {"recipe": 5},
+        {"settings": None}, {"settings": ["\x1b"]}, {"recipe": {"\x1b]0;": 1}},
+    ]),
+]]
+
+
+@pytest.mark.parametrize("content", MANIFESTS, ids=range(len(MANIFESTS)))
+@pytest.mark.parametrize("words", [["sheet", "{}"], ["-m", "mode=t2v", "prompt=x", "seed=1,2", "engine=preview", "resume={}"]], ids=["sheet", "-m"])
+def test_a_damaged_manifest_is_said_in_words(content, words, tmp_path, capsys):
+    sweep_of(tmp_path, 2)
+    (tmp_path / "manifest.json").write_bytes(content)
+    assert main([word.format(tmp_path) for word in words]) == 2
+    said = capsys.readouterr().err
+    assert "manifest.json is damaged (" in said or "was written by a newer aio" in said
+    assert "Traceback" not in said and "\x1b" not in said
+
+
+@pytest.mark.parametrize("name", ["thumb.jpg", "t2v-0001.preview.mp4"])
+@pytest.mark.parametrize("content", [
+    b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n{} loop\n", b"ffconcat version 1.0\nfile fifo.mp4\n", b"\xff\xd8\xff\xe0", b"x" * 99,
+])
+def test_nothing_else_is_opened_for_a_picture_of_a_sheet(name, content, tmp_path):
+    sweep_of(tmp_path, 2)
+    os.mkfifo(tmp_path / "0" / "fifo.mp4")   # whoever opens it waits for ever
+    if name != sheet.THUMB:
+        (tmp_path / "0" / sheet.THUMB).unlink()
+    (tmp_path / "0" / name).write_bytes(content)
+    assert main(["sheet", str(tmp_path)]) == 0
+
+
+@pytest.mark.parametrize("failing", ["index.html", "contact_sheet.png", "thumb.jpg"])
+def test_a_sweep_goes_on_and_says_its_last_lines_when_the_sheet_cannot_be_written(failing, tmp_path, monkeypatch, capsys):
+    small = ["width=256", "height=256", "seconds=0.4", "fps=8", "engine=preview"]
+    write, calls = whole.write, []
+
+    def full(target, content):
+        calls.append(target.name)
+        if target.name == failing and (failing == "thumb.jpg" or calls.count(failing) > 1):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(target, content)
+
+    monkeypatch.setattr(whole, "write", full)
+    assert main(["-m", "mode=t2v", "prompt=x", "seed=1,2", *small, f"hydra.sweep.dir={tmp_path / 's'}"]) == 0
+    said = capsys.readouterr()
+    assert said.out.splitlines()[-1] == str(tmp_path / "s" / "index.html") and "sweep: 2 of 2 jobs done" in said.err
+    assert ("the sheet is not up to date: output.dir: the disk is full at" in said.err) == (failing != "thumb.jpg") and "Traceback" not in said.err
+
+
+def test_a_sweep_on_a_full_disk_ends_with_its_summary_the_way_on_and_its_sheet(tmp_path, capsys):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if shutil.which("mount") is None or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=160k", "tmpfs", disk]).returncode:
+        pytest.skip("mounting is not allowed here")
+    small = ["width=256", "height=256", "seconds=0.4", "fps=8", "engine=preview"]
+    try:
+        assert main(["-m", "mode=t2v", "prompt=x", f"seed={','.join(map(str, range(12)))}", *small, f"hydra.sweep.dir={disk / 's'}"]) == 1
+        said = capsys.readouterr()
+        assert said.out.splitlines()[-1] == str(disk / "s" / "index.html") and (disk / "s" / "index.html").is_file()
+        assert re.search(r"sweep: \d of 12 jobs done.* not done: the same command with resume=", said.err) and "Traceback" not in said.err
+    finally:
+        subprocess.run(["umount", "-l", disk], check=True)

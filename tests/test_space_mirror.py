@@ -271,3 +271,15 @@ def test_ten_thousand_entries_take_a_tenth_of_what_a_hundred_thousand_may(tmp_pa
 
 def test_nothing_of_a_mirror_is_told_where_there_was_nothing():
     assert Mirrored().lines() == ["cache: nothing there; 0.0 s"]
+
+
+@pytest.mark.parametrize("where", ["blobs", f"snapshots/{COMMIT}", "refs"])
+@pytest.mark.parametrize("name", [f"aio-{1:064x}.part", f"{2:064x}.incomplete", "x.abc.incomplete"])
+def test_what_a_download_appends_to_is_never_shared_with_the_source(name, where, hub, tmp_path):
+    part = hub / "models--owner--name" / where / name
+    part.write_bytes(b"half")
+    mirror(hub, tmp_path / "own")
+    own = tmp_path / "own" / "models--owner--name" / where / name
+    assert not os.path.lexists(own)
+    own.write_bytes(b"MORE")   # the download begins anew there
+    assert part.read_bytes() == b"half" and not os.path.samefile(own, part)

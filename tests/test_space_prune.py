@@ -87,9 +87,9 @@ def test_a_staged_input_goes_unless_it_was_used_again(samples, tmp_path):
     (staged.parent / "mine.png").write_bytes(b"x")
     aged(staged, 5), aged(staged.parent / "mine.png", 5)
     request.stage(request.validate(job), tmp_path / "input")
-    assert prune(tmp_path / "out", [tmp_path / "input"], tmp_path, 4 * HOUR) == []   # the second run has just used it
+    assert prune(tmp_path / "out", [tmp_path], tmp_path / "scratch", 4 * HOUR) == []   # the second run has just used it
     aged(staged, 5)
-    assert prune(tmp_path / "out", [tmp_path / "input"], tmp_path, 4 * HOUR) == [staged] and (staged.parent / "mine.png").exists()
+    assert prune(tmp_path / "out", [tmp_path], tmp_path / "scratch", 4 * HOUR) == [staged] and (staged.parent / "mine.png").exists()
 
 
 def test_a_file_that_another_process_removes_first_is_no_error(clip, tmp_path, monkeypatch):

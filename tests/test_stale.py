@@ -28,7 +28,7 @@ def aged(path, days):
 def test_old_copies_go_and_young_ones_stay(tmp_path):
     old = [aged(tmp_path / "aio" / name, 31) for name in ("0123456789abcdef.png", "0123456789abcdef-256x256-9f-24fps.mp4", ".a1b2c3d4.wav")]
     young = aged(tmp_path / "aio" / "fedcba9876543210.png", 29)
-    assert sorted(stale.remove_stale(tmp_path, 30)) == sorted(old)
+    assert sorted(stale.remove_stale(tmp_path, 30 * DAY)) == sorted(old)
     assert young.exists() and not any(path.exists() for path in old)
 
 
@@ -39,7 +39,7 @@ def test_nothing_but_staged_copies_is_touched(tmp_path):
     (tmp_path / "aio" / "00000000000000aa.png").symlink_to(target)
     (tmp_path / "aio" / "00000000000000bb.png").mkdir()
     before = sorted(tmp_path.rglob("*"))
-    assert stale.remove_stale(tmp_path, 30) == []
+    assert stale.remove_stale(tmp_path, 30 * DAY) == []
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -63,7 +63,7 @@ def test_a_copy_that_is_used_while_it_is_being_removed_is_put_back(tmp_path, mon
         return real(path, before)
 
     monkeypatch.setattr(stale, "_older", older)
-    assert stale.remove_stale(tmp_path, 30) == []
+    assert stale.remove_stale(tmp_path, 30 * DAY) == []
     assert copy.exists() and len(list(copy.parent.iterdir())) == 1
 
 

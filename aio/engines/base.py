@@ -17,13 +17,14 @@ class Engine(Protocol):
 
     Attributes:
         name: `preview` or `comfyui`. revision: what makes its results differ: a version or a commit.
-        input_dir: where loader nodes find their files.
+        input_dir: where loader nodes find their files. output_dir: where the job's files are written, in `aio/`.
         models_dir: ComfyUI's models folder, None for an engine that needs no weights.
     """
 
     name: str
     revision: str
     input_dir: Path
+    output_dir: Path
     models_dir: Path | None
 
     def execute(

@@ -46,7 +46,7 @@ def choose(config: Config, known: str | None = None) -> tuple[str, str]:
         return "preview", "no CUDA or MPS device here; the result is a marked storyboard, not a diffusion result"
     from aio.comfyui_dir import find
 
-    if find(config.data["comfyui"]) is None:
+    if find(config.data.get("comfyui")) is None:
         raise EngineError(f"engine: a {found} device is here, but ComfyUI is not set up: run `python -m aio setup`, or give engine=preview")
     return "comfyui", f"{found} device and ComfyUI are here"
 
@@ -57,6 +57,13 @@ def create(name: str, config: Config) -> Engine:
     if key not in _engines:
         _engines[key] = make(name, config)
     return _engines[key]
+
+
+def working_dirs() -> tuple[Path, ...]:
+    """Where the engines keep what goes in and what comes out: each in a folder with `input` and `output`."""
+    from aio.comfyui_dir import work_dir
+
+    return work_dir(), paths.temporary()
 
 
 def make(name: str, config: Config) -> Engine:

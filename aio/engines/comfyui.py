@@ -61,14 +61,14 @@ class ComfyUIEngine:
     name = "comfyui"
 
     def __init__(self, config: Config, *, work_dir: Path | None = None, models_dir: Path | None = None, cpu: bool = False):
-        found = comfyui_dir.find(config.data["comfyui"])
+        found = comfyui_dir.find(config.data.get("comfyui"))
         if found is None:
             raise EngineError("ComfyUI is not set up: run `python -m aio setup`, or give engine=preview")
         comfyui = found.path.resolve()
         work = work_dir or comfyui_dir.work_dir()
         models = models_dir or comfyui_dir.models_dir(comfyui)
         self.folders = Folders(comfyui, paths.expanded(work).resolve(), paths.expanded(models).resolve())
-        pinned = comfyui_dir.parse(config.data["comfyui"]).comfyui.revision
+        pinned = comfyui_dir.parse(config.data.get("comfyui")).comfyui.revision
         commit = pinned if found.verified_by == "manifest" else found.revision   # without .git it is known by its files
         self.revision = f"v{comfyui_dir.version(found.path)} {commit[:8]}"
         self.memory, self.cpu = comfyui_memory.parse(config.data), cpu
@@ -183,11 +183,9 @@ class ComfyUIEngine:
             with self._lock:
                 self._current = run
             made = asyncio.run(self._execute(library, run, prompt, request, progress, metadata))
+            done = True   # a stop that comes now is too late: the clip is there
             video = files.video(made, request.config.node(request.config.output).id, prompt, on_event)
-            run.check()
-            found = artifacts(video, f"{self.name} {self.revision}", progress.timings(), comfyui_boot.card())
-            done = True
-            return found
+            return artifacts(video, f"{self.name} {self.revision}", progress.timings(), comfyui_boot.card())
         except comfyui_errors.OutOfMemory:
             after_job = "free"   # what filled the memory must not fill it again
             raise
@@ -196,7 +194,7 @@ class ComfyUIEngine:
                 self._current = None
             self.executed, self.cached = tuple(progress.executed), tuple(progress.cached)
             if not done:
-                files.remove()
+                files.remove(finished=run.stopped.is_set())
             comfyui_memory.release(self._executor, after_job)
 
     async def _execute(
@@ -206,7 +204,7 @@ class ComfyUIEngine:
         import execution
         from comfy_execution.progress import add_progress_handler
 
-        pins = comfyui_dir.parse(request.config.data["comfyui"])
+        pins = comfyui_dir.parse(request.config.data.get("comfyui"))
         packs = [str(name) for name in request.config.data.get("packs") or ()]
         await comfyui_boot.load_packs(library, [(name, comfyui_dir.pack_dir(self.folders.comfyui, pins.pack(name))) for name in packs])
         job, output = uuid.uuid4().hex, request.config.node(request.config.output).id

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from aio import workflow
+from aio import whole, workflow
 from aio.errors import EngineError, OutputError
 from aio.values import Artifacts, Event, OnEvent, Prompt
 
@@ -33,10 +34,12 @@ class JobFiles:
         # ComfyUI writes PREFIX_00001_.mp4 (folder_paths.get_save_image_path).
         return sorted(Path(name) for name in glob.glob(f"{glob.escape(str(self.folder / self.prefix))}_*"))
 
-    def remove(self) -> None:
-        """Remove what the job has written."""
+    def remove(self, *, finished: bool = False) -> None:
+        """Remove what the job has left half written. finished: a finished clip too, which else stays."""
         for path in self.all():
-            path.unlink(missing_ok=True)
+            if finished or not whole.mp4(path):
+                with contextlib.suppress(OSError):
+                    path.unlink()
 
     def video(self, shown: Mapping[str, Any], output: str, prompt: Prompt, on_event: OnEvent) -> Path:
         """The file that node `output` names; else, with a warning, the one that has this job's prefix.
@@ -59,13 +62,21 @@ class JobFiles:
 
 
 def artifacts(video: Path, engine: str, timings: Mapping[str, float], card: str = "") -> Artifacts:
-    """Facts of the mp4, from its header."""
+    """Facts of the mp4, from its header.
+
+    Raises:
+        EngineError: the file is no video; it stays where it is.
+    """
     import av
 
-    with av.open(str(video)) as container:
-        picture, sound = container.streams.video[0], next(iter(container.streams.audio), None)
-        fps = picture.average_rate or Fraction(24)
-        return Artifacts(
-            video=video, width=picture.width, height=picture.height, frames=picture.frames, fps=float(fps),
-            seconds=float(picture.frames / fps), sample_rate=sound.rate if sound else 0, engine=engine, timings=dict(timings), card=card,
-        )
+    try:
+        with av.open(str(video)) as container:
+            picture, sound = container.streams.video[0], next(iter(container.streams.audio), None)
+            fps = picture.average_rate or Fraction(24)
+            return Artifacts(
+                video=video, width=picture.width, height=picture.height, frames=picture.frames, fps=float(fps),
+                seconds=float(picture.frames / fps), sample_rate=sound.rate if sound else 0, engine=engine, timings=dict(timings), card=card,
+            )
+    except (OSError, ValueError, LookupError, av.error.FFmpegError) as error:
+        why = f"the workflow made {video}, which is no video ({error}); it stays there"
+        raise EngineError(f"{why}. `output.node` must name a SaveVideo node") from None

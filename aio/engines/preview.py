@@ -152,7 +152,7 @@ class _Progress:
         sampled = sum(cost.get(node, 0) for node, _ in self.stages)
         others = sum(node not in cost for node, _ in self.stages)
         room = max(1 - OTHER_SHARE * others, 0.5) if sampled else 0.0
-        shares = [room * cost[node] / sampled if node in cost else (1 - room) / others for node, _ in self.stages]
+        shares = [room * cost[node] / (sampled or 1) if node in cost else (1 - room) / others for node, _ in self.stages]
         self.ends = [sum(shares[: index + 1]) for index in range(len(shares))]
         self.on_event, self.began, self.opened = on_event, time.monotonic(), list[float]()
         self.step = 0

@@ -2,40 +2,65 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import stat
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from aio.errors import ConfigError
 from aio.media.stage import FOLDER
 
 STAGED = re.compile(r"([0-9a-f]{16}(-[^/]*)?|\.[a-z0-9_]{8})\.\w+(\.\d+)?")
 """Names of aio.media.stage: a digest, what the file was fitted to, an ending; or a copy whose writing or removal was broken off."""
 
-HOUR = 3600.0
-"""Seconds; nothing younger is ever removed."""
+HOUR, DAY = 3600.0, 86_400.0
+"""Seconds. Nothing younger than an hour is ever removed."""
 
 _looked: dict[Path, float] = {}
 
 
-def remove_stale(input_dir: Path, days: float | None, *, every: float = HOUR) -> list[Path]:
-    """Remove the copies that were last used more than `days` days ago, and return them.
+def limit(data: Mapping[str, Any], section: str, key: str, unit: float) -> float | None:
+    """The age in seconds that the configuration gives; None where it keeps everything.
+
+    Args:
+        data: the composed configuration. section, key: of the number. unit: its seconds.
+
+    Raises:
+        ConfigError: it is no such number.
+    """
+    found = data.get(section)
+    value = found.get(key) if isinstance(found, Mapping) else None
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or math.isnan(value) or value < 0:
+        what = "days" if unit > HOUR else "hours"
+        raise ConfigError(f"{section}.{key}: {value!r} is not a number of {what} from 0 up; null removes nothing")
+    return value * unit
+
+
+def remove_stale(input_dir: Path, age: float | None, half_age: float | None = None, *, every: float = HOUR) -> list[Path]:
+    """Remove the copies that were last used more than `age` seconds ago, and return them.
 
     Only plain files of the folder of staged files that bear its names. Runs of other processes lose nothing: a copy is marked
     as used before a run relies on it, and one that is marked while it is being removed is put back.
 
     Args:
-        input_dir: the engine's input folder. days: None keeps everything.
+        input_dir: the engine's input folder. age: None keeps everything.
+        half_age: the same for hidden copies, whose writing was broken off, if that is sooner.
         every: seconds; a process that looked there less than that ago does not look again.
     """
     now, folder = time.time(), input_dir / FOLDER
-    if days is None or now - _looked.get(folder, 0.0) < every:
+    if age is half_age is None or now - _looked.get(folder, 0.0) < every:
         return []
     _looked[folder] = now
-    before = now - max(days * 24 * HOUR, HOUR)
     gone = []
     for path in folder.iterdir() if folder.is_dir() else ():
+        ages = [one for one in ((age, half_age) if path.name.startswith(".") else (age,)) if one is not None]
+        before = now - max(min(ages, default=math.inf), HOUR)
         if STAGED.fullmatch(path.name) and _older(path, before):
             aside = path.with_name(f"{path.name}.{os.getpid()}")
             try:

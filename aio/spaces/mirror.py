@@ -6,6 +6,7 @@ What `preload_from_hub` fetched belongs to the build's user: huggingface_hub cou
 from __future__ import annotations
 
 import os
+import re
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,9 @@ LINKED = frozenset({"blobs", "snapshots"})
 
 SKIPPED = frozenset({".locks"})
 """Locks of processes that are gone, of another user."""
+
+UNDER_WAY = re.compile(r"aio-.*\.part|.*\.incomplete", re.DOTALL)
+"""What a download of aio or of huggingface_hub has begun and goes on appending to: through a link it would write into the source."""
 
 
 @dataclass(slots=True)
@@ -62,7 +66,8 @@ def mirror(source: Path, target: Path) -> Mirrored:
     """Make every file of the cache `source` available in `target`, which is ours to write. Never changes `source`.
 
     Blobs are linked hard, or symbolically where that cannot be; links in snapshots stay what they are; refs and markers are
-    copied. May be interrupted and run again: every entry appears whole or not at all, and what stands is left as it is.
+    copied; the beginnings of downloads are left out. May be interrupted and run again: every entry appears whole or not at all,
+    and what stands is left as it is.
 
     Args:
         source: a Hub cache (the folder of models--OWNER--NAME). target: where the same layout is made.
@@ -101,6 +106,8 @@ class _Work:
             with entries:
                 for entry in entries:
                     place = f"{there}/{entry.name}"
+                    if UNDER_WAY.fullmatch(entry.name):
+                        continue
                     try:
                         if entry.is_symlink():
                             self._snapshot(entry.path, place)
@@ -111,7 +118,7 @@ class _Work:
                             folders.append((entry.path, place, depth + 1, weights or (depth == 1 and entry.name in LINKED)))
                         elif not weights:
                             self._copy(entry.path, place)
-                        elif not entry.name.endswith(".incomplete"):   # the rest of a broken download, which nobody resumes
+                        else:
                             self._blob(entry.path, place)
                     except FileExistsError:
                         self.done.there += 1

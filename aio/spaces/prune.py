@@ -2,12 +2,11 @@
 
     python -m aio ui platform.prune.hours=24
 
-Only what aio made: an mp4 with a recipe in it (or beside it), that recipe, staged inputs, and the page's own stills and recipes.
+Only what aio made: an mp4 with a recipe in it (or beside it), that recipe, staged inputs, leftovers, and the page's own stills and recipes.
 """
 
 from __future__ import annotations
 
-import re
 import stat
 import sys
 import threading
@@ -16,14 +15,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from aio import comfyui_dir, sidecar
+from aio import leftovers, sidecar
 from aio.config import Config
-from aio.engines.choose import make
+from aio.engines.choose import working_dirs
 from aio.errors import MediaError
 from aio.media import remove_stale
-
-PARTIAL = re.compile(r"\.aio-.*\.part")
-"""Names of aio.outputs: a result that was being written when its process was killed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,20 +28,19 @@ class Rules:
 
     Attributes:
         hours: age at which a file goes. every_minutes: between two passes.
-        outputs: the folder of the results. inputs: the engines' input folders.
+        outputs: the folder of the results. working: where the engines work.
     """
 
     hours: float
     every_minutes: float
     outputs: Path
-    inputs: tuple[Path, ...]
+    working: tuple[Path, ...]
 
 
 def rules(config: Config) -> Rules | None:
     """The rules of a configuration, None where nothing is pruned."""
     found = config.data["platform"]["prune"]
-    inputs = (comfyui_dir.work_dir() / "input", make("preview", config).input_dir)
-    return Rules(found["hours"], found["every_minutes"], config.output_dir, inputs) if found["hours"] else None
+    return Rules(found["hours"], found["every_minutes"], config.output_dir, working_dirs()) if found["hours"] else None
 
 
 def keep_pruning(rule: Rules, scratch: Path) -> threading.Event:
@@ -58,7 +53,7 @@ def keep_pruning(rule: Rules, scratch: Path) -> threading.Event:
 
     def work() -> None:
         while True:
-            gone = prune(rule.outputs, rule.inputs, scratch, rule.hours * 3600)
+            gone = prune(rule.outputs, rule.working, scratch, rule.hours * 3600)
             if gone:
                 print(f"aio: {len(gone)} files older than {rule.hours:g} h removed", file=sys.stderr, flush=True)
             if stop.wait(rule.every_minutes * 60):
@@ -68,26 +63,26 @@ def keep_pruning(rule: Rules, scratch: Path) -> threading.Event:
     return stop
 
 
-def prune(outputs: Path, inputs: Iterable[Path], scratch: Path, age: float) -> list[Path]:
+def prune(outputs: Path, working: Iterable[Path], scratch: Path, age: float) -> list[Path]:
     """Remove what aio made more than `age` seconds ago, and return it. Other processes may do the same at the same time.
 
     The results of sweeps, which lie in folders of their own, stay: their contact sheets show them.
 
     Args:
-        outputs: folder of the results. inputs: engines' input folders. scratch: the page's own folder.
+        outputs: folder of the results. working: where engines work: `input` and `output`. scratch: the page's own folder.
     """
     before = time.time() - age
     gone: list[Path] = []
     for path in _old(outputs, before):
-        if PARTIAL.fullmatch(path.name):
-            _remove(path, gone)
-        elif path.suffix == ".mp4" and _ours(path):
+        if path.suffix == ".mp4" and _ours(path):
             recipe = path.with_suffix(".json")
             if recipe.is_file() and not recipe.is_symlink() and _ours(recipe):
                 _remove(recipe, gone)   # first: a clip without it still knows whose it is
             _remove(path, gone)
-    for folder in inputs:
-        gone += remove_stale(folder, age / (24 * 3600), every=0)
+    leftovers.remove(leftovers.parts(outputs), age, age)
+    for folder in working:
+        gone += remove_stale(folder / "input", age, every=0)
+        leftovers.remove(leftovers.of_jobs(folder / "output"), age, age)
     for name, ending in (("recipes", ".json"), ("stills", ".jpg")):
         for path in _old(scratch / name, before):
             if path.suffix == ending:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,12 +20,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from aio import __version__, outputs
+from aio import __version__, outputs, sidecar, whole
 from aio.errors import ConfigError, InputError
-from aio.sidecar import write_whole
+from aio.outside import json_of, shown, text_of
 
 MANIFEST, STATE, LOCK = "manifest.json", "job.json", ".lock"
 STATES = ("pending", "running", "done", "failed", "stopped")
+MANIFEST_MAX = 200_000_000
+"""Bytes: 100,000 jobs with prompts of 2,000 letters."""
+NUMBER = re.compile("0|[1-9][0-9]{0,8}")
+"""Names of the jobs' folders."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +91,8 @@ def locked(folder: Path) -> Iterator[None]:
         lock.acquire(timeout=0)
     except Timeout:
         raise InputError(f"another aio is at work in {folder}; wait for it or stop it first") from None
+    except OSError as error:
+        raise outputs.failure(error, folder / LOCK) from None
     try:
         yield
     finally:
@@ -130,7 +137,7 @@ def write_state(folder: Path, cell: Cell) -> None:
 
 def _write(target: Path, data: Mapping[str, Any]) -> None:
     try:
-        write_whole(target, json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode())
+        whole.write(target, json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode())
     except OSError as error:
         raise outputs.failure(error, target) from None
 
@@ -142,14 +149,32 @@ def planned(folder: Path) -> list[Cell] | None:
         ConfigError: it is damaged, or of a newer aio.
     """
     try:
-        data = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        if data["manifest"] > 1:
-            raise ConfigError(f"{folder / MANIFEST} was written by a newer aio ({data.get('aio')}); update aio")
-        return [Cell(int(job["number"]), job["settings"], recipe=job["recipe"]) for job in data["jobs"]]
+        data = json_of(text_of(folder / MANIFEST, MANIFEST_MAX), MANIFEST_MAX)
+        if isinstance(data, dict) and isinstance(data.get("manifest"), int) and data["manifest"] > 1:
+            raise ConfigError(f"{folder / MANIFEST} was written by a newer aio ({shown(str(data.get('aio'))[:40])}); update aio")
+        return [_planned(job, index) for index, job in enumerate(data["jobs"])]
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ConfigError(f"{folder / MANIFEST} is damaged ({error})") from None
+        why = shown(f"{type(error).__name__}: {error}")[:200]
+        raise ConfigError(f"{folder / MANIFEST} is damaged ({why}); remove it, and `sheet` shows what the clips say") from None
+
+
+def _planned(job: Any, index: int) -> Cell:
+    number = job["number"]
+    if isinstance(number, bool) or not isinstance(number, int) or number < 0:
+        raise ValueError(f"jobs[{index}] has no number")
+    return Cell(number, _settings(job["settings"]), recipe=_typed(job["recipe"], str, type(None)))
+
+
+def _settings(given: Any) -> Mapping[str, str]:
+    return {key: _typed(value, str) for key, value in _typed(given, dict).items()}
+
+
+def _typed(value: Any, *types: type) -> Any:
+    if isinstance(value, bool) or not isinstance(value, types):
+        raise TypeError(f"{str(value)[:40]!r} is of the wrong kind")
+    return value
 
 
 def cells(folder: Path, *, live: bool) -> list[Cell]:
@@ -159,7 +184,10 @@ def cells(folder: Path, *, live: bool) -> list[Cell]:
         ConfigError: it is not a sweep's folder.
     """
     jobs = {cell.number: cell for cell in planned(folder) or ()}
-    found = [int(path.name) for path in folder.iterdir() if path.name.isdecimal() and path.is_dir()] if folder.is_dir() else []
+    try:
+        found = [int(path.name) for path in folder.iterdir() if NUMBER.fullmatch(path.name) and path.is_dir()]
+    except OSError:
+        found = []   # no folder, or one that nobody may read
     for number in found:
         jobs[number] = _seen(folder / str(number), jobs.get(number) or Cell(number), live)
     if not jobs:
@@ -168,22 +196,28 @@ def cells(folder: Path, *, live: bool) -> list[Cell]:
 
 
 def _seen(place: Path, job: Cell, live: bool) -> Cell:
-    try:
-        data = json.loads((place / STATE).read_text(encoding="utf-8"))
-        known = {name: data[name] for name in ("state", "seconds", "reason", "video", "recipe", "settings") if name in data}
-        job = dataclasses.replace(job, **known)
-    except (OSError, ValueError, TypeError):
-        pass
+    job = dataclasses.replace(job, **_noted(place / STATE))
     if job.state == "done" and (place / job.video).is_file():
         return job
     # Killed between the clip and the note about it, or the note was lost: the clip's own recipe speaks for it.
     for video in sorted(place.glob("*.mp4")):
-        try:
-            made = json.loads(video.with_suffix(".json").read_text(encoding="utf-8"))["aio"]["hash"]
-        except (OSError, ValueError, KeyError, TypeError):
-            continue
-        if job.recipe in (None, made) and job.state != "failed":
+        made = sidecar.hash_of(video)
+        if made and (made == job.recipe or (job.recipe is None and job.state != "failed")):
             return dataclasses.replace(job, state="done", video=video.name, recipe=made, reason="")
     if job.state == "done":
         return dataclasses.replace(job, state="stopped", video="", reason="its mp4 is gone")
     return dataclasses.replace(job, state="stopped", reason="stopped before its end") if job.state == "running" and not live else job
+
+
+def _noted(note: Path) -> Mapping[str, Any]:
+    """What a job's file says of it; nothing where it is damaged."""
+    try:
+        data = _typed(json_of(text_of(note)), dict)
+        known = {
+            "state": STATES[STATES.index(data["state"])], "seconds": _typed(data["seconds"], int, float), "reason": _typed(data["reason"], str),
+            "video": _typed(data["video"], str), "recipe": _typed(data["recipe"], str, type(None)), "settings": _settings(data["settings"]),
+        }
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    plain = 0 <= known["seconds"] < 1e9 and known["video"] == Path(known["video"]).name and "\0" not in known["video"]
+    return known if plain else {}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,15 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from aio import config as configuration
-from aio import paths, provenance
+from aio import paths, provenance, sidecar
 from aio.command import Command
 from aio.console import Console
-from aio.errors import AioError, Cancelled, ConfigError, EngineError, InputError
+from aio.errors import AioError, Cancelled, ConfigError, EngineError, InputError, MediaError, OutputError
 from aio.run import run as chain
-from aio.sheet import Sheet
+from aio.sheet import PAGE, Sheet
 from aio.spaces.engine import choose, create
 from aio.sweep import folder as store
-from aio.sweep import launch, plan
+from aio.sweep import launch, plan, recover
 from aio.sweep.axes import Spec
 from aio.sweep.folder import Cell
 from aio.sweep.plan import Planned
@@ -72,9 +71,14 @@ def opened(command: Command) -> Iterator[Sweep]:
         InputError: a fault in what was given; the folder of another sweep; or one in use.
     """
     jobs = plan.plan(command)
+    config = recover.composed(jobs, command.config_dirs)
     folder = _existing(command.resume) if command.resume else store.claim(launch.folder_of(command, jobs))
     with store.locked(folder):
+        recover.tidy(folder, config)
+        if command.resume:
+            recover.clips(folder, jobs)
         known = resumed(folder, jobs, command.config_dirs) if command.resume else {}
+        recover.restore(folder, known.values())
         left = [job for job in jobs if job.spec.number not in known]
         todo = plan.order(left)
         store.write_manifest(folder, [job.cell() for job in jobs])
@@ -86,11 +90,20 @@ def opened(command: Command) -> Iterator[Sweep]:
         try:
             yield Sweep(folder, jobs, todo, sheet)
         finally:
-            page = sheet.write(live=False)
+            page = _last_look(sheet)
             failed = sum(cell.state != "done" for cell in sheet.cells.values())
             rest = f"; {failed} not done: the same command with resume={command.resume or folder} runs them" if failed else ""
             print(f"sweep: {len(jobs) - failed} of {len(jobs)} jobs done, {time.monotonic() - began:.1f} s{rest}", file=sys.stderr)
             print(page, flush=True)
+
+
+def _last_look(sheet: Sheet) -> Path:
+    """Write the sheet for good; where that fails the one of before stays, and the sweep's own last lines are said all the same."""
+    try:
+        return sheet.write(live=False)
+    except OutputError as error:
+        print(f"aio: the sheet is not up to date: {error}; `python -m aio sheet {sheet.folder}` makes it anew", file=sys.stderr)
+        return sheet.folder / PAGE
 
 
 def _existing(given: str) -> Path:
@@ -135,8 +148,8 @@ class Runner:
         self._tell(dataclasses.replace(cell, state="running", reason="", video=""))
         try:
             made = self._chain(spec)
-            digest = json.loads(made.video.with_suffix(".json").read_text(encoding="utf-8"))["aio"]["hash"]
-            cell = dataclasses.replace(cell, state="done", video=made.video.name, recipe=digest)
+            # What lies beside the clip may be another's, or missing; a format that holds no recipe has the planned one.
+            cell = dataclasses.replace(cell, state="done", video=made.video.name, recipe=sidecar.hash_of(made.video) or cell.recipe)
             print(made.video, flush=True)
         except (Cancelled, KeyboardInterrupt):
             self._tell(dataclasses.replace(cell, state="stopped", seconds=time.monotonic() - began))
@@ -205,7 +218,7 @@ def _recipe(folder: Path, old: Cell, job: Planned, config_dirs: Sequence[Path]) 
     if job.error:
         return f"it is done and could not run now ({job.error})"
     try:
-        made = json.loads((folder / str(old.number) / old.video).with_suffix(".json").read_text(encoding="utf-8"))["aio"]
-    except (OSError, ValueError, KeyError):
+        made = sidecar.read(folder / str(old.number) / old.video).data
+    except MediaError:
         return "its clip has another recipe"
     return f"its clip was made with other {', '.join(provenance.differences(made, plan.foresee(job.spec, config_dirs)))}"

@@ -52,7 +52,8 @@ class _Watched:
 
     def __init__(self, engine: Engine):
         self.inner, self._lock, self._busy = engine, threading.Lock(), False
-        self.name, self.revision, self.input_dir, self.models_dir = engine.name, engine.revision, engine.input_dir, engine.models_dir
+        self.name, self.revision, self.models_dir = engine.name, engine.revision, engine.models_dir
+        self.input_dir, self.output_dir = engine.input_dir, engine.output_dir
 
     def execute(self, prompt: Prompt, request: Request, on_event: OnEvent, *, metadata: Mapping[str, str] = NO_METADATA) -> Artifacts:
         """See aio.engines.base.Engine."""

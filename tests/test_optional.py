@@ -1,0 +1,84 @@
+"""Sections that a mode or the configuration may leave out: a run is no worse for it, least of all after the rendering."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from realcomfyui import comfy, comfy_folder  # noqa: F401  fixtures
+
+from aio import config, run, tinyweights
+from aio.cli import main
+from aio.values import Job
+
+MODE = "# @package _global_\ndefaults: [base/ltx23, base/two_stage, base/made_sound, _self_]\nmode: {name: own, workflow: t2v.json}\n"
+SMALL = {"prompt": "x", "width": 256, "height": 256, "seconds": 0.4, "fps": 8}
+SECTIONS = ("stages", "examples", "duration", "registry", "memory", "ui", "input", "official", "preset_constants", "values", "output.keep_days")
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    """A folder for --config-dir with a mode of one's own: own(more text)."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own" / "mode").mkdir(parents=True)
+
+    def write(text=""):
+        (tmp_path / "own" / "mode" / "own.yaml").write_text(MODE + text)
+        return tmp_path / "own"
+
+    return write
+
+
+@pytest.mark.parametrize("left_out", ["null", "absent"])
+@pytest.mark.parametrize("section", SECTIONS)
+def test_the_preview_engine_makes_a_clip_without(section, left_out, own, capsys):
+    key, _, last = section.partition(".")
+    folder = own("" if left_out == "absent" else f"{key}: {{{last}: null}}\n" if last else f"{key}: null\n")
+    words = [f"--config-dir={folder}", "mode=own", "engine=preview", *(f"{name}={value}" for name, value in SMALL.items())]
+    if left_out == "absent" and section not in ("examples",):   # a mode of one's own has none to begin with
+        words.append(f"~{section}")
+    assert main(words) == 0, capsys.readouterr().err
+    assert Path(capsys.readouterr().out.splitlines()[-1]).is_file()
+
+
+def test_a_stage_of_a_sampler_without_steps_is_no_failure():
+    from aio.engines.preview import _Progress
+    from aio.shapes import SamplerFacts
+
+    progress = _Progress({"1": "Sampling"}, [SamplerFacts("1", "", 0, 1, 100, 0)], lambda event: None)
+    progress.reach(1.0)
+    assert list(progress.timings()) == ["Sampling"]
+
+
+@pytest.mark.comfyui
+@pytest.mark.parametrize("section", ["stages", "duration", "registry", "memory"])
+def test_the_real_engine_makes_a_clip_each_time_without(section, own, comfy, tmp_path, monkeypatch):  # noqa: F811
+    monkeypatch.setattr(run, "ensure", lambda *args, **rest: None)   # tiny weights are no weights of the registry
+    folder = own(f"{section}: null\n")
+    composed = config.compose(["mode=own", "preset=fast", f"output.dir={tmp_path / 'out'}"], [folder])
+    with tinyweights.narrow():
+        names = [run.run(Job(composed, {**SMALL, "seed": seed}), comfy.engine).video.name for seed in (1, 2)]   # the second with all models warm
+    assert names == ["own-0001.mp4", "own-0002.mp4"] and not list((comfy.engine.output_dir / "aio").iterdir())
+
+
+@pytest.mark.comfyui
+def test_a_finished_clip_of_the_real_engine_outlives_whatever_comes_after_it(own, comfy, tmp_path, monkeypatch):  # noqa: F811
+    """Its facts cannot be read, the disk is full: the clip stays, and the message says where."""
+    from aio import outputs
+    from aio.engines import comfyui as module
+    from aio.errors import AioError
+
+    monkeypatch.setattr(run, "ensure", lambda *args, **rest: None)
+    composed = config.compose(["mode=own", "preset=fast", f"output.dir={tmp_path / 'out'}"], [own()])
+    work = comfy.engine.output_dir / "aio"
+
+    def full(*args):
+        raise OSError(28, "No space left on device")
+
+    for target, name in ((module, "artifacts"), (outputs.whole, "move")):
+        with monkeypatch.context() as patched, tinyweights.narrow(), pytest.raises((AioError, OSError)) as error:
+            patched.setattr(target, name, full)
+            run.run(Job(composed, {**SMALL, "seed": 5}), comfy.engine)
+        clip, = work.glob("*.mp4")
+        assert outputs.whole.mp4(clip) and (target is module or f"the finished clip is kept: {clip}" in str(error.value))
+        clip.unlink()
