@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import collections
 import io
+import itertools
 import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from aio import outputs
+from aio.errors import MediaError
 from aio.lettering import Face, fit, wrap
+from aio.media.pictures import header, picture
+from aio.media.streams import frames_of, opened
 from aio.sidecar import write_whole
 from aio.sweep.folder import Cell
 
@@ -32,19 +37,15 @@ def thumbnail(video: Path, target: Path) -> bool:
     import av
 
     try:
-        with av.open(str(video)) as container:
-            stream = container.streams.video[0]
-            stream.thread_type = "AUTO"
-            middle, picture = stream.frames // 2, None
-            for index, frame in enumerate(container.decode(stream)):
-                picture = frame
-                if index >= middle:
-                    break
-        if picture is None:
+        with opened(video) as container:
+            middle = container.streams.video[0].frames // 2
+        last = collections.deque(itertools.islice(frames_of(video), middle + 1), 1)
+        if not last:
             return False
-        scale = min(1.0, THUMB_SIZE / max(picture.width, picture.height))
-        image = picture.reformat(max(1, round(picture.width * scale)), max(1, round(picture.height * scale)), "rgb24", threads=1).to_image()
-    except (av.error.FFmpegError, IndexError, OSError):
+        frame = last[0]
+        scale = min(1.0, THUMB_SIZE / max(frame.width, frame.height))
+        image = frame.reformat(max(1, round(frame.width * scale)), max(1, round(frame.height * scale)), "rgb24", threads=1).to_image()
+    except (av.error.FFmpegError, MediaError, IndexError, OSError):
         return False
     content = io.BytesIO()
     image.save(content, "JPEG", quality=82)
@@ -87,18 +88,15 @@ def draw(folder: Path, cells: Sequence[Cell], captions: Sequence[str], thumb: st
 
 
 def _shot(image: Any, pen: Any, face: Face, cell: Cell, thumb: Path, box: tuple[int, int, int, int]) -> None:
-    from PIL import Image
-
     x, y, width, height = box
     words, color = cell.state, DIM
     if cell.state == "done":
         try:
-            with Image.open(thumb) as small:
-                small.draft("RGB", (width, height))
-                small.thumbnail((width, height))
-                image.paste(small, (x + (width - small.width) // 2, y + (height - small.height) // 2))
-                return
-        except OSError:
+            small = picture(thumb, draft=(width, height))
+            small.thumbnail((width, height))
+            image.paste(small, (x + (width - small.width) // 2, y + (height - small.height) // 2))
+            return
+        except (MediaError, OSError):
             words = "no picture"
     elif cell.state == "failed":
         pen.rectangle((x, y, x + width - 1, y + height - 1), "#2a1320", RED, 2)
@@ -113,13 +111,11 @@ def _shot(image: Any, pen: Any, face: Face, cell: Cell, thumb: Path, box: tuple[
 
 def _shape(folder: Path, cells: Sequence[Cell], thumb: str) -> float:
     """Width by height of the first picture."""
-    from PIL import Image
-
     for cell in cells:
         try:
-            with Image.open(folder / str(cell.number) / thumb) as image:
-                return min(max(image.width / image.height, 0.6), 2.4)
-        except OSError:
+            found = header(folder / str(cell.number) / thumb)
+            return min(max(found.width / found.height, 0.6), 2.4)
+        except (MediaError, OSError):
             continue
     return 16 / 9
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from aio import workflow
-from aio.errors import EngineError, OutputError
+from aio.errors import EngineError, MediaError, OutputError
+from aio.media.streams import opened
 from aio.values import Artifacts, Event, OnEvent, Prompt
 
 
@@ -59,13 +60,20 @@ class JobFiles:
 
 
 def artifacts(video: Path, engine: str, timings: Mapping[str, float], card: str = "") -> Artifacts:
-    """Facts of the mp4, from its header."""
+    """Facts of the mp4, from its header.
+
+    Raises:
+        EngineError: it is no video.
+    """
     import av
 
-    with av.open(str(video)) as container:
-        picture, sound = container.streams.video[0], next(iter(container.streams.audio), None)
-        fps = picture.average_rate or Fraction(24)
-        return Artifacts(
-            video=video, width=picture.width, height=picture.height, frames=picture.frames, fps=float(fps),
-            seconds=float(picture.frames / fps), sample_rate=sound.rate if sound else 0, engine=engine, timings=dict(timings), card=card,
-        )
+    try:
+        with opened(video) as container:
+            picture, sound = container.streams.video[0], next(iter(container.streams.audio), None)
+            fps = picture.average_rate or Fraction(24)
+            return Artifacts(
+                video=video, width=picture.width, height=picture.height, frames=picture.frames, fps=float(fps),
+                seconds=float(picture.frames / fps), sample_rate=sound.rate if sound else 0, engine=engine, timings=dict(timings), card=card,
+            )
+    except (MediaError, IndexError, OSError, av.error.FFmpegError) as error:
+        raise EngineError(f"the engine wrote {video}, and that is no video that can be read ({error}); run again") from None
