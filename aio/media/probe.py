@@ -159,7 +159,13 @@ def _facts(path: Path, kind: str, limits: Limits, container: Any, picture: Any, 
     main, other = (picture, sound) if kind == "video" else (sound, picture)
     tracks = [_Track(main, path.name, limits)]
     tracks += [_Track(other, path.name, limits, decoding=other is sound)] if other is not None else []
-    _scan(container, tracks)
+    try:
+        _scan(container, tracks)
+    except _Damaged:
+        if kind != "video" or picture.width:
+            raise
+        raise MediaError(f"{path.name} has more than {limits.frame_megapixels:g} megapixels a frame (input.limits.frame_megapixels), or states no size; "
+                         "scale it down") from None   # FFmpeg keeps a size that is above its limit to itself
     found = tracks[0]
     if not found.count:
         raise MediaError(f"{path.name} holds no {'frames' if kind == 'video' else 'sound'}; give another file")
