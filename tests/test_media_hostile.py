@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import os
-import random
 import struct
 import subprocess
 import sys
@@ -16,10 +15,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from aio import shapes
 from aio.config import compose
 from aio.contact import thumbnail
 from aio.engines.comfyui_output import artifacts
-from aio.errors import AioError, ConfigError, EngineError, InvalidParams, MediaError
+from aio.errors import AioError, ConfigError, EngineError, InvalidParams, MediaError, WorkflowError
 from aio.media import Clip, Limits, pictures, probe, stage_media
 from aio.media.bounds import USUAL, regular
 from aio.media.streams import opened, read_sound, write_mp4, write_wav
@@ -279,6 +279,24 @@ def test_the_largest_picture_takes_less_than_a_gigabyte(tmp_path):
     assert "damaged" not in in_small(tmp_path / "a.png", "image", tmp_path / "in")
 
 
+# Numbers of a workflow that no clip has
+
+@pytest.mark.parametrize(("kind", "inputs", "words"), [
+    ("CreateVideo", {"fps": float("inf")}, "input fps is inf; give a finite number"),
+    ("CreateVideo", {"fps": float("nan")}, "input fps is nan"),
+    ("CreateVideo", {"fps": 0}, "rate is 0 frames a second; give at least 0.001"),
+    ("CreateVideo", {"fps": -5}, "rate is -5 frames a second"),
+    ("EmptyImage", {"width": float("inf"), "height": 64}, "input width is inf"),
+])
+def test_a_number_that_no_clip_can_have_is_refused_by_its_node(kind, inputs, words):
+    prompt = {"1": {"class_type": "EmptyImage", "inputs": {"width": 64, "height": 64, "batch_size": 9}},
+              "2": {"class_type": "CreateVideo", "inputs": {"images": ["1", 0], "fps": 24.0}},
+              "3": {"class_type": "SaveVideo", "inputs": {"video": ["2", 0], "filename_prefix": "x"}}}
+    next(node for node in prompt.values() if node["class_type"] == kind)["inputs"].update(inputs)
+    with pytest.raises(WorkflowError, match=words):
+        shapes.interpret(prompt, lambda name: None)
+
+
 # Broken bytes
 
 MUTANTS = """
@@ -353,7 +371,7 @@ def test_a_damaged_file_is_taken_or_refused_in_words_and_soon(samples, tmp_path,
     folder.mkdir()
     for sample in samples.iterdir():
         (folder / sample.name).write_bytes(sample.read_bytes())
-    done = subprocess.run([sys.executable, "-c", script, folder, str(seed), os.environ.get("AIO_FUZZ", "200")], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", script, folder, str(seed), "200"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr[-3000:]}"
 
 
