@@ -232,7 +232,8 @@ assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < 1e6
 
 def in_small(path: Path, kind: str, into: Path) -> str:
     """Take a file in a process of its own, which fails above 1 GB or 10 s."""
-    done = subprocess.run([sys.executable, "-c", LIMITED.format(root=str(ROOT)), path, kind, into], capture_output=True, text=True, timeout=60, check=False)
+    script = LIMITED.format(root=str(ROOT))
+    done = subprocess.run([sys.executable, "-c", script, path, kind, into], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -351,7 +352,8 @@ def samples(tmp_path_factory) -> Path:
     movie(folder / "a.mp4")
     write_wav(folder / "a.wav", np.zeros((1, 4000), np.float32), 8000)
     surround(folder / "a.flac", 1, "stereo", 8000)
-    for name, format, video, sound in (("a.mkv", "matroska", "libx264", "aac"), ("a.avi", "avi", "mpeg4", "mp3"), ("a.mov", "mov", "png", "pcm_s16le")):
+    films = (("a.mkv", "matroska", "libx264", "aac"), ("a.avi", "avi", "mpeg4", "mp3"), ("a.mov", "mov", "png", "pcm_s16le"))
+    for name, format, video, sound in films:
         with av.open(str(folder / name), "w", format=format) as container:
             stream, tone = container.add_stream(video, rate=24), container.add_stream(sound, rate=48000, layout="mono")
             stream.width, stream.height, stream.pix_fmt = 64, 64, "rgb24" if video == "png" else "yuv420p"
@@ -387,7 +389,8 @@ def test_whatever_a_decoder_raises_is_one_error_in_words(tmp_path, monkeypatch, 
     refused(tmp_path / "a.png", "image", "a.png is damaged or incomplete", "copy or export it again")
 
 
-@pytest.mark.parametrize("error", [ValueError("x"), UnicodeDecodeError("utf-8", b"\xff", 0, 1, "x"), ZeroDivisionError(), OverflowError(), MemoryError()])
+@pytest.mark.parametrize("error", [ValueError("x"), UnicodeDecodeError("utf-8", b"\xff", 0, 1, "x"),
+                                   ZeroDivisionError(), OverflowError(), MemoryError()])
 def test_whatever_ffmpegs_binding_raises_is_one_error_in_words(tmp_path, monkeypatch, error):
     path = movie(tmp_path / "a.mp4")
 

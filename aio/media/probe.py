@@ -164,8 +164,9 @@ def _facts(path: Path, kind: str, limits: Limits, container: Any, picture: Any, 
     except _Damaged:
         if kind != "video" or picture.width:
             raise
-        raise MediaError(f"{path.name} has more than {limits.frame_megapixels:g} megapixels a frame (input.limits.frame_megapixels), or states no size; "
-                         "scale it down") from None   # FFmpeg keeps a size that is above its limit to itself
+        # FFmpeg keeps a size that is above its limit to itself.
+        raise MediaError(f"{path.name} has more than {limits.frame_megapixels:g} megapixels a frame (input.limits.frame_megapixels), or states "
+                         "no size; scale it down") from None
     found = tracks[0]
     if not found.count:
         raise MediaError(f"{path.name} holds no {'frames' if kind == 'video' else 'sound'}; give another file")
