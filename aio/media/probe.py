@@ -18,8 +18,8 @@ from aio.values import Media
 DECODE_SECONDS = 120
 """How far audio and video are decoded; beyond it packets are only counted. The longest clip lasts 20 s."""
 
-DECODE_SAMPLES, DECODE_PIXELS = 12_000_000, 500_000_000
-"""The same, in samples of all channels and in pixels of all frames: what 2 cores decode in some seconds. 120 s of stereo; 10 s of 1080p."""
+DECODE_SAMPLES, DECODE_PIXELS = 12_000_000, 250_000_000
+"""The same, in samples of all channels and in pixels of all frames: what 2 cores decode in some seconds. 120 s of stereo; 5 s of 1080p."""
 
 PACKETS_MAX = 3_000_000
 """Packets that are counted; an hour of AAC has 169,000."""
