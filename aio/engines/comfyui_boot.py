@@ -125,10 +125,9 @@ def _start(folders: Folders, memory: Memory, cpu: bool) -> Library:
     args.fp32_text_enc = args.cpu
     import comfy.utils
     import execution  # noqa: F401
+    import nodes
     import server
     import utils.extra_config  # noqa: F401  binds `utils` before a node pack puts comfy/, with its utils.py, on the path
-
-    import nodes
 
     if aimdo and device == "cuda":
         _dynamic_vram_devices(args)
