@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import collections
 import io
+import itertools
 import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from aio import outputs, whole
+from aio.errors import MediaError
 from aio.lettering import Face, fit, wrap
-from aio.media import streams
+from aio.media.pictures import header, picture
+from aio.media.streams import frames_of, opened
 from aio.sweep.folder import Cell
 
 SLATE, CARD, TEXT, DIM, AMBER, RED = "#0f172a", "#1e293b", "#e2e8f0", "#94a3b8", "#f59e0b", "#f87171"
@@ -29,20 +33,18 @@ def thumbnail(video: Path, target: Path) -> bool:
     Raises:
         OutputError: it cannot be written.
     """
+    import av
+
     try:
-        with streams.opened(video) as container:
-            stream = container.streams.video[0]
-            stream.thread_type = "AUTO"
-            middle, picture = stream.frames // 2, None
-            for index, frame in enumerate(container.decode(stream)):
-                picture = frame
-                if index >= middle:
-                    break
-        if picture is None:
+        with opened(video) as container:
+            middle = container.streams.video[0].frames // 2
+        last = collections.deque(itertools.islice(frames_of(video), middle + 1), 1)
+        if not last:
             return False
-        scale = min(1.0, THUMB_SIZE / max(picture.width, picture.height))
-        image = picture.reformat(max(1, round(picture.width * scale)), max(1, round(picture.height * scale)), "rgb24", threads=1).to_image()
-    except Exception:   # whatever a damaged clip does to FFmpeg
+        frame = last[0]
+        scale = min(1.0, THUMB_SIZE / max(frame.width, frame.height))
+        image = frame.reformat(max(1, round(frame.width * scale)), max(1, round(frame.height * scale)), "rgb24", threads=1).to_image()
+    except (av.error.FFmpegError, MediaError, IndexError, OSError):
         return False
     content = io.BytesIO()
     image.save(content, "JPEG", quality=82)
@@ -85,18 +87,15 @@ def draw(folder: Path, cells: Sequence[Cell], captions: Sequence[str], thumb: st
 
 
 def _shot(image: Any, pen: Any, face: Face, cell: Cell, thumb: Path, box: tuple[int, int, int, int]) -> None:
-    from PIL import Image
-
     x, y, width, height = box
     words, color = cell.state, DIM
     if cell.state == "done":
         try:
-            with Image.open(thumb, formats=["JPEG"]) as small:
-                small.draft("RGB", (width, height))
-                small.thumbnail((width, height))
-                image.paste(small, (x + (width - small.width) // 2, y + (height - small.height) // 2))
-                return
-        except Exception:   # none there, or anything else under its name
+            small = picture(thumb, draft=(width, height))
+            small.thumbnail((width, height))
+            image.paste(small, (x + (width - small.width) // 2, y + (height - small.height) // 2))
+            return
+        except (MediaError, OSError):
             words = "no picture"
     elif cell.state == "failed":
         pen.rectangle((x, y, x + width - 1, y + height - 1), "#2a1320", RED, 2)
@@ -111,13 +110,11 @@ def _shot(image: Any, pen: Any, face: Face, cell: Cell, thumb: Path, box: tuple[
 
 def _shape(folder: Path, cells: Sequence[Cell], thumb: str) -> float:
     """Width by height of the first picture."""
-    from PIL import Image
-
     for cell in cells:
         try:
-            with Image.open(folder / str(cell.number) / thumb, formats=["JPEG"]) as image:
-                return min(max(image.width / image.height, 0.6), 2.4)
-        except Exception:
+            found = header(folder / str(cell.number) / thumb)
+            return min(max(found.width / found.height, 0.6), 2.4)
+        except (MediaError, OSError):
             continue
     return 16 / 9
 

@@ -30,10 +30,11 @@ def validate(job: Job) -> Request:
         values = {name: job.params.get(name, config.values.get(name, field.default)) for name, field in config.fields.items()}
     faulty = {problem.field for problem in problems}
     found: dict[str, Media] = {}
+    limits = limits_of(config)
     for name, field in config.fields.items():
         if field.type in MEDIA_TYPES and values.get(name) and name not in faulty:
             try:
-                found[name] = media.probe(_file(values[name]), name, field.type.lower())
+                found[name] = media.probe(_file(values[name]), name, field.type.lower(), limits)
             except MediaError as error:
                 problems.append(Problem(name, "custom_validation_failed", str(error).removeprefix(f"{name}: ")))
     warnings: list[str] = []
@@ -41,6 +42,7 @@ def validate(job: Job) -> Request:
         for field in config.fields.values():
             problem = _length(field, values, found, job.params, warnings)
             problems += [problem] if problem else []
+        problems += _too_much(found, values, limits)
     if problems:
         raise InvalidParams(problems)
     given = frozenset(job.params)
@@ -91,6 +93,24 @@ def _length(field: Field, values: dict[str, Any], found: Mapping[str, Media], pa
     return None
 
 
+def _too_much(found: Mapping[str, Media], values: Mapping[str, Any], limits: media.Limits) -> list[Problem]:
+    """What would take too long to decode, of what a job uses of its videos."""
+    problems = []
+    for name, source in found.items():
+        used = min(source.frames, (values.get("seconds") or source.seconds) * source.fps + 1) if source.kind == "video" else 0
+        try:
+            limits.check("gigapixels", used * source.width * source.height / 1e9, source.path.name,
+                         "takes {} gigapixels to decode as far as it is used", "scale it down")
+        except MediaError as error:
+            problems.append(Problem(name, "custom_validation_failed", str(error)))
+    return problems
+
+
+def limits_of(config: Config) -> media.Limits:
+    """What an input file may be at most, by the config. Raises ConfigError."""
+    return media.Limits.of((config.data.get("input") or {}).get("limits"))
+
+
 def _file(given: Any) -> Path:
     path = paths.expanded(str(given))
     try:
@@ -114,9 +134,9 @@ def stage(request: Request, input_dir: Path) -> Request:
         The request with each input field's value replaced by the name ComfyUI loads it under.
     """
     values, staged, hashes = dict(request.values), dict(request.media), {}
-    clip = clip_of(request)
+    clip, limits = clip_of(request), limits_of(request.config)
     for name, facts in request.media.items():
-        values[name], staged[name] = media.stage_media(facts, name, input_dir, clip=clip)
+        values[name], staged[name] = media.stage_media(facts, name, input_dir, clip=clip, limits=limits)
         hashes[name] = media.sha256(facts.path)
     data = request.config.data
     stale.remove_stale(input_dir, stale.limit(data, "input", "keep_days", stale.DAY), stale.limit(data, "output", "part_hours", stale.HOUR))

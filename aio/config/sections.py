@@ -40,10 +40,25 @@ class Output:
 
 
 @dataclass(frozen=True)
+class Limits:
+    """`input.limits`: see aio.media.bounds; null is no limit."""
+
+    megapixels: Amount | None = None
+    frame_megapixels: Amount | None = None
+    frames: Amount | None = None
+    gigapixels: Amount | None = None
+    seconds: Amount | None = None
+    channels: Amount | None = None
+    sample_rate: Amount | None = None
+    streams: Amount | None = None
+
+
+@dataclass(frozen=True)
 class Input:
     """`input`."""
 
     keep_days: Amount | None = None
+    limits: Limits | None = None
 
 
 @dataclass(frozen=True)

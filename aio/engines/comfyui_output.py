@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from aio import whole, workflow
-from aio.errors import EngineError, OutputError
+from aio.errors import EngineError, MediaError, OutputError
+from aio.media.streams import opened
 from aio.values import Artifacts, Event, OnEvent, Prompt
 
 
@@ -70,13 +71,13 @@ def artifacts(video: Path, engine: str, timings: Mapping[str, float], card: str 
     import av
 
     try:
-        with av.open(str(video)) as container:
+        with opened(video) as container:
             picture, sound = container.streams.video[0], next(iter(container.streams.audio), None)
             fps = picture.average_rate or Fraction(24)
             return Artifacts(
                 video=video, width=picture.width, height=picture.height, frames=picture.frames, fps=float(fps),
                 seconds=float(picture.frames / fps), sample_rate=sound.rate if sound else 0, engine=engine, timings=dict(timings), card=card,
             )
-    except (OSError, ValueError, LookupError, av.error.FFmpegError) as error:
+    except (MediaError, OSError, ValueError, LookupError, av.error.FFmpegError) as error:
         why = f"the workflow made {video}, which is no video ({error}); it stays there"
         raise EngineError(f"{why}. `output.node` must name a SaveVideo node") from None

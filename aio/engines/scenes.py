@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aio.media.streams import opened, picture_stream
+from aio.media.pictures import picture
+from aio.media.streams import frames_of
 from aio.shapes.values import Picture
 
 if TYPE_CHECKING:
@@ -44,10 +45,9 @@ def drift(path: Path, size: Size, frames: int, seed: int) -> Scene:
     """A still that fills the frame and drifts slowly closer."""
     from PIL import Image, ImageOps
 
-    with Image.open(path) as file:
-        file.draft("RGB", (round(size[0] * ZOOM * 2), round(size[1] * ZOOM * 2)))  # a JPEG is decoded no larger than needed
-        large = ImageOps.fit(
-            ImageOps.exif_transpose(file).convert("RGB"), (round(size[0] * ZOOM), round(size[1] * ZOOM)), Image.Resampling.BICUBIC)
+    file = picture(path, draft=(round(size[0] * ZOOM * 2), round(size[1] * ZOOM * 2)))  # a JPEG is decoded no larger than needed
+    file = file if file.mode == "RGB" else file.convert("RGB")
+    large = ImageOps.fit(file, (round(size[0] * ZOOM), round(size[1] * ZOOM)), Image.Resampling.BICUBIC)
     angle = seed * 2.399963  # radians; the golden angle spreads the directions of neighbouring seeds
 
     def at(frame: int) -> Image:
@@ -124,12 +124,9 @@ class Footage:
 def _decoded(path: Path, size: Size) -> Iterator[Any]:
     from PIL import ImageOps
 
-    with opened(path) as container:
-        stream = picture_stream(container)
-        stream.thread_type = "AUTO"
-        for frame in container.decode(stream):
-            image = frame.to_image()
-            yield image if image.size == size else ImageOps.fit(image, size)
+    for frame in frames_of(path):
+        image = frame.to_image()
+        yield image if image.size == size else ImageOps.fit(image, size)
 
 
 def _edges(image: Image, frame: int) -> Image:

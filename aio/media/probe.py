@@ -5,22 +5,27 @@ from __future__ import annotations
 import functools
 import hashlib
 import stat
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from aio.errors import MediaError
-from aio.media.streams import opened, picture_stream, sound_stream
+from aio.media import pictures
+from aio.media.bounds import USUAL, Limits
+from aio.media.streams import check_frame, check_sound, decoding, opened, picture_stream, prepare, sound_stream
 from aio.values import Media
-
-PIXELS_MAX = 100_000_000
-"""Largest image, in pixels: decoded it takes 400 MB, and no frame is larger than 2 megapixels."""
 
 DECODE_SECONDS = 120
 """How far audio and video are decoded; beyond it packets are only counted. The longest clip lasts 20 s."""
 
-_FORMATS = {"image": "a PNG, JPEG or WebP image", "audio": "a sound, such as WAV, MP3 or FLAC", "video": "a video, such as MP4"}
+DECODE_SAMPLES, DECODE_PIXELS = 12_000_000, 250_000_000
+"""The same, in samples of all channels and in pixels of all frames: what 2 cores decode in some seconds. 120 s of stereo; 5 s of 1080p."""
+
+PACKETS_MAX = 3_000_000
+"""Packets that are counted; an hour of AAC has 169,000."""
+
+_FORMATS = {
+    "image": "a PNG, JPEG, WebP, AVIF, GIF, TIFF or BMP picture", "audio": "a sound, such as WAV, MP3 or FLAC", "video": "a video, such as MP4"}
 
 
 class _Damaged(Exception):
@@ -46,21 +51,26 @@ def _once(look: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @_once
-def probe(path: Path, field: str, kind: str) -> Media:
+def probe(path: Path, field: str, kind: str, limits: Limits = USUAL) -> Media:
     """Return the facts of a file, decoded to be sure of them.
 
     Args:
         field: name of the input that it was given for.
         kind: what that input needs: `image`, `audio` or `video`. A video with sound is good for `audio`.
+        limits: checked by what the header states, before anything is decoded, and again while it is.
 
     Raises:
-        MediaError: missing, not a file, unreadable, empty, damaged, of another kind, without a frame, or too large.
+        MediaError: missing, not a file, unreadable, empty, damaged, of another kind, without a frame, or above a limit.
     """
     _check_readable(path, field)
     try:
-        return _image(path, field) if kind == "image" else _streams(path, field, kind)
+        return _image(path, limits) if kind == "image" else _streams(path, kind, limits)
     except _Damaged as error:
         raise MediaError(f"{path.name} is damaged or incomplete ({error}); copy or export it again", field) from None
+    except MediaError as error:
+        raise MediaError(str(error), field) from None
+    except OSError as error:
+        raise MediaError(f"{path.name} cannot be read ({error.strerror or error}); check the file", field) from None
 
 
 @_once
@@ -89,88 +99,100 @@ def _check_readable(path: Path, field: str) -> None:
         raise MediaError(f"{str(path)[:200]!r} cannot be opened ({reason}); check the path", field) from None
 
 
-def _image(path: Path, field: str) -> Media:
-    from PIL import Image, ImageOps, UnidentifiedImageError
-
+def _image(path: Path, limits: Limits) -> Media:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit below is ours
-            with Image.open(path) as image:
-                if image.width * image.height > PIXELS_MAX:
-                    raise Image.DecompressionBombError
-                image.verify()  # finds a bad checksum, load() a missing end; both need a fresh file
-            with Image.open(path) as image:
-                image.load()
-                width, height = ImageOps.exif_transpose(image).size
-    except Image.DecompressionBombError:
-        raise MediaError(f"{path.name} has more than {PIXELS_MAX // 10**6} megapixels; scale it down", field) from None
-    except UnidentifiedImageError:
-        raise _wrong_kind(path, field, "image") from None
-    except (OSError, ValueError, SyntaxError, EOFError, MemoryError) as error:  # what Pillow's decoders raise on bad data
-        raise _Damaged(error) from None
-    return Media(path, "image", width, height)
+        found = pictures.header(path, limits)
+        pictures.verify(path, limits)
+    except pictures.NotAPicture:
+        raise _wrong_kind(path, "image") from None
+    return Media(path, "image", found.width, found.height)
 
 
-def _wrong_kind(path: Path, field: str, kind: str) -> MediaError:
-    return MediaError(f"{path.name} is {_guess(path)}; this input needs {_FORMATS[kind]}", field)
+def _wrong_kind(path: Path, kind: str) -> MediaError:
+    return MediaError(f"{path.name} is {_guess(path)}; this input needs {_FORMATS[kind]}")
 
 
 def _guess(path: Path) -> str:
     import av
-    from PIL import Image, UnidentifiedImageError
 
+    if name := pictures.unread(path):
+        return name
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path):
-                return "an image"
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, SyntaxError):
+        pictures.header(path)
+        return "an image"
+    except pictures.NotAPicture:
         pass
+    except MediaError:
+        return "an image"   # damaged or too large, but one
     try:
         with opened(path) as container:
             picture, sound = picture_stream(container), sound_stream(container)
             return "a video without sound" if picture and not sound else "a video" if picture else "a sound without picture"
-    except av.error.FFmpegError:
+    except (av.error.FFmpegError, MediaError):
         return "not a media file that can be read, or an incomplete one"
 
 
-def _streams(path: Path, field: str, kind: str) -> Media:
+def _streams(path: Path, kind: str, limits: Limits) -> Media:
     import av
 
+    if pictures.unread(path):   # FFmpeg would take a HEIC picture for a video
+        raise _wrong_kind(path, kind)
     try:
-        with opened(path) as container:  # a stream must not be touched once it is closed
+        with opened(path, limits) as container:  # a stream must not be touched once it is closed
             picture, sound = picture_stream(container), sound_stream(container)
             main = picture if kind == "video" else sound
             if main is None:
-                raise _wrong_kind(path, field, kind)
-            other = sound if kind == "video" else picture
-            tracks = [_Track(main)] + ([_Track(other, decoding=other is sound)] if other is not None else [])
-            _scan(container, tracks)
-            found = tracks[0]
-            if not found.count:
-                raise MediaError(f"{path.name} holds no {'frames' if kind == 'video' else 'sound'}; give another file", field)
-            rate, channels = (sound.sample_rate, sound.channels) if sound else (0, 0)
-            if kind == "audio":
-                return Media(path, kind, seconds=found.seconds, sample_rate=rate, channels=channels)
-            fps = float(picture.average_rate or picture.guessed_rate or found.count / found.seconds)
-            return Media(path, kind, found.width, found.height, found.count, fps, found.seconds, rate, channels)
+                raise _wrong_kind(path, kind)
+            with decoding(path):
+                return _facts(path, kind, limits, container, picture, sound)
     except av.error.FFmpegError:
-        raise _wrong_kind(path, field, kind) from None
+        raise _wrong_kind(path, kind) from None
+
+
+def _facts(path: Path, kind: str, limits: Limits, container: Any, picture: Any, sound: Any) -> Media:
+    if kind == "video":
+        check_frame(limits, path.name, picture)
+        limits.check("frames", picture.frames, path.name, "has {} frames", "cut it")
+        prepare(picture, limits)
+    if sound is not None:
+        check_sound(limits, path.name, sound)
+    main, other = (picture, sound) if kind == "video" else (sound, picture)
+    tracks = [_Track(main, path.name, limits)]
+    tracks += [_Track(other, path.name, limits, decoding=other is sound)] if other is not None else []
+    try:
+        _scan(container, tracks)
+    except _Damaged:
+        if kind != "video" or picture.width:
+            raise
+        # FFmpeg keeps a size that is above its limit to itself.
+        raise MediaError(f"{path.name} has more than {limits.frame_megapixels:g} megapixels a frame (input.limits.frame_megapixels), or states "
+                         "no size; scale it down") from None
+    found = tracks[0]
+    if not found.count:
+        raise MediaError(f"{path.name} holds no {'frames' if kind == 'video' else 'sound'}; give another file")
+    rate, channels = (sound.sample_rate, sound.channels) if sound else (0, 0)
+    if kind == "audio":
+        return Media(path, kind, seconds=found.seconds, sample_rate=rate, channels=channels)
+    fps = picture.average_rate or picture.guessed_rate or (found.seconds and found.count / found.seconds)
+    if not fps:
+        raise _Damaged("its frames have no time")
+    return Media(path, kind, found.width, found.height, found.count, float(fps), found.seconds, rate, channels)
 
 
 class _Track:
     """What was found of one stream: `count` frames, upright size in pixels, `seconds`."""
 
-    def __init__(self, stream: Any, decoding: bool = True):
-        self.stream, self.decoding = stream, decoding
-        self.count = self.packets = self.samples = self.width = self.height = 0
+    def __init__(self, stream: Any, name: str, limits: Limits, decoding: bool = True):
+        self.stream, self.name, self.limits, self.decoding, self.whole = stream, name, limits, decoding, decoding
+        self.count = self.packets = self.samples = self.pixels = self.width = self.height = 0
+        self.channels = stream.channels if stream.type == "audio" else 0
         self.first: float | None = None
         self.end = 0.0
 
     @property
     def seconds(self) -> float:
         """Length: of decoded sound by its samples, else from the first frame's start to the last one's end."""
-        exact = self.stream.type == "audio" and self.decoding
+        exact = self.stream.type == "audio" and self.whole
         return self.samples / self.stream.sample_rate if exact else max(self.end - (self.first or 0.0), 0.0)
 
     def packet(self, packet: Any) -> None:
@@ -178,14 +200,19 @@ class _Track:
         if packet.is_corrupt:
             raise _Damaged(f"it breaks off after {self.seconds:.2f} s")
         self.packets += bool(packet.size) and not packet.is_discard
-        if self.decoding and self.seconds > DECODE_SECONDS:
+        if self.packets > PACKETS_MAX:
+            raise MediaError(f"{self.name} has more than {PACKETS_MAX // 10**6} million packets; export it again")
+        if self.stream.type == "video":
+            self.limits.check("frames", self.packets, self.name, "has {} frames or more", "cut it")
+        if self.seconds > DECODE_SECONDS or self.samples * self.channels > DECODE_SAMPLES or self.pixels > DECODE_PIXELS:
             self.decoding = False
         if self.decoding:
             for frame in packet.decode():
                 self._frame(frame)
-        elif packet.pts is not None:
-            self.end = max(self.end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
-            self.count = self.packets
+        elif packet.size:
+            self.whole, self.count = False, self.packets
+            start = self.end if packet.pts is None else float(packet.pts * packet.time_base)
+            self.end = max(self.end, start + float((packet.duration or 0) * packet.time_base))
 
     def _frame(self, frame: Any) -> None:
         self.count += 1
@@ -194,6 +221,8 @@ class _Track:
             self.samples += frame.samples
             length = frame.samples / frame.sample_rate
         else:
+            check_frame(self.limits, self.name, frame)
+            self.pixels += frame.width * frame.height
             turned = round(frame.rotation / 90) % 2
             self.width, self.height = (frame.height, frame.width) if turned else (frame.width, frame.height)
             length = float(frame.duration * frame.time_base) if frame.duration else 1 / float(self.stream.guessed_rate or 25)
@@ -206,8 +235,6 @@ def _scan(container: Any, tracks: list[_Track]) -> None:
     import av
 
     by_index = {track.stream.index: track for track in tracks}
-    for track in tracks:
-        track.stream.thread_type = "AUTO"
     try:
         for packet in container.demux([track.stream for track in tracks]):
             by_index[packet.stream.index].packet(packet)

@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from aio.errors import MediaError
+from aio.media import pictures
+from aio.media.bounds import USUAL, Limits
 from aio.media.probe import probe, sha256
-from aio.media.streams import AAC_RATES, opened, picture_stream, read_sound, sound_stream, write_failure, write_mp4, write_wav
+from aio.media.streams import AAC_RATES, decoding, frames_of, opened, picture_stream, read_sound, sound_stream, write_failure, write_mp4, write_wav
 from aio.values import Media
 
 FOLDER = "aio"
@@ -26,6 +28,9 @@ MARK_SECONDS = 600
 
 SILENCE_RATE, SILENCE_CHANNELS = 48_000, 2
 """Hz and channels of the silence given to a video without sound: those of LTX-2.3's own sound."""
+
+LONGER = 10.0
+"""Seconds that a sound may go on after the clip; a longer one is cut to it, for ComfyUI's LoadAudio decodes all that is there."""
 
 _IMAGE_SUFFIXES = {"PNG": ".png", "JPEG": ".jpg", "WEBP": ".webp"}
 _SOUND_SUFFIXES = {"wav": ".wav", "flac": ".flac", "mp3": ".mp3", "ogg": ".ogg", "mov": ".m4a"}
@@ -50,17 +55,18 @@ class Clip:
         return math.ceil(Fraction(sample_rate * self.frames) / Fraction(self.fps).limit_denominator(1000))
 
 
-def stage_media(media: Media, field: str, input_dir: Path, *, clip: Clip | None = None) -> tuple[str, Media]:
+def stage_media(media: Media, field: str, input_dir: Path, *, clip: Clip | None = None, limits: Limits = USUAL) -> tuple[str, Media]:
     """Put a file where an engine loads it, converted where that is needed.
 
     An image keeps its bytes if it is PNG, JPEG or WebP. A sound does if it is mono or stereo at a rate that AAC knows and
-    lasts as long as the clip; else it becomes a WAV with silence at the end. A video becomes the clip: its frames by time,
-    scaled to cover and cropped to the middle, the last one held; its sound cut or padded to the clip.
+    lasts as long as the clip; else it becomes a WAV with silence at the end. One that is much longer is cut to the clip.
+    A video becomes the clip: its frames by time, scaled to cover and cropped to the middle, the last one held; its sound cut or padded to the clip.
 
     Args:
         media: the probed file. field: name of its input.
         input_dir: the engine's input folder.
         clip: what to fit to; a sound keeps its length without it, a video needs it to be refitted.
+        limits: watched while the file is decoded.
 
     Returns:
         The name for ComfyUI's loader nodes, and the facts of the copy. A copy that is already there is used again.
@@ -72,8 +78,10 @@ def stage_media(media: Media, field: str, input_dir: Path, *, clip: Clip | None 
 
     try:
         digest = sha256(media.path)[:16]
-        stem, write = {"image": _image, "audio": _sound, "video": _video}[media.kind](media, clip)
-    except OSError as error:
+        stem, write = {"image": _image, "audio": _sound, "video": _video}[media.kind](media, clip, limits)
+    except MediaError as error:
+        raise MediaError(str(error), field) from None
+    except (OSError, av.error.FFmpegError) as error:
         raise MediaError(f"{media.path} cannot be read any more ({error.strerror or error}); give it again", field) from None
     name = f"{FOLDER}/{digest}{stem}"
     target = input_dir / name
@@ -85,6 +93,8 @@ def stage_media(media: Media, field: str, input_dir: Path, *, clip: Clip | None 
     except FileNotFoundError:
         try:
             _write(target, write)
+        except MediaError as error:
+            raise MediaError(str(error), field) from None
         except av.error.InvalidDataError as error:
             raise MediaError(f"{media.path.name} cannot be converted ({error.strerror}); export it again", field) from None
         except OSError as error:
@@ -109,41 +119,39 @@ Plan = tuple[str, Callable[[Path], object]]
 """The end of a staged file's name, and what writes it."""
 
 
-def _image(media: Media, clip: Clip | None) -> Plan:
+def _image(media: Media, clip: Clip | None, limits: Limits) -> Plan:
+    found = pictures.header(media.path, limits)
+    suffix = _IMAGE_SUFFIXES.get(found.format)
+    if suffix and not found.animated and found.mode != "CMYK":   # of an animation ComfyUI would load every frame
+        return suffix, lambda part: shutil.copyfile(media.path, part)
+    return ".png", lambda part: _write_png(media.path, part, limits)
+
+
+def _write_png(source: Path, part: Path, limits: Limits) -> None:
     from PIL import Image
 
-    with Image.open(media.path) as image:
-        suffix = _IMAGE_SUFFIXES.get(image.format or "")
-        still = getattr(image, "n_frames", 1) == 1  # of an animation ComfyUI would load every frame
-        if suffix and still and image.mode != "CMYK":
-            return suffix, lambda part: shutil.copyfile(media.path, part)
-    return ".png", lambda part: _write_png(media.path, part)
+    upright = pictures.picture(source, limits)
+    mode = "RGBA" if "A" in upright.getbands() or "transparency" in upright.info else "RGB"
+    exif = Image.Exif()
+    exif.update(upright.getexif().items())
+    upright = upright if upright.mode == mode else upright.convert(mode)
+    upright.save(part, "PNG", exif=exif, compress_level=1)
 
 
-def _write_png(source: Path, part: Path) -> None:
-    from PIL import ExifTags, Image, ImageOps
-
-    with Image.open(source) as image:
-        exif = Image.Exif()
-        exif.update({tag: value for tag, value in image.getexif().items() if tag != ExifTags.Base.Orientation})
-        upright = ImageOps.exif_transpose(image)
-        alpha = "A" in upright.getbands() or "transparency" in upright.info
-        upright.convert("RGBA" if alpha else "RGB").save(part, "PNG", exif=exif, compress_level=1)
-
-
-def _sound(media: Media, clip: Clip | None) -> Plan:
+def _sound(media: Media, clip: Clip | None, limits: Limits) -> Plan:
     rate = media.sample_rate if media.sample_rate in AAC_RATES else SILENCE_RATE
     channels, wanted = min(media.channels, 2), clip.samples(rate) if clip else 0
-    with opened(media.path) as container:
+    with opened(media.path, limits) as container:
         suffix = _SOUND_SUFFIXES.get(container.format.name.split(",")[0])
         stream = sound_stream(container)
         # ComfyUI's LoadAudio knows no 8-bit PCM, its LTX-2.3 audio VAE no more than two channels.
         plain = picture_stream(container) is None and stream.format.name not in ("u8", "u8p")
-    if suffix and plain and (rate, channels) == (media.sample_rate, media.channels) and media.seconds * rate >= wanted:
+    long = clip is not None and media.seconds > clip.seconds + LONGER
+    if suffix and plain and not long and media.seconds * rate >= wanted and (rate, channels) == (media.sample_rate, media.channels):
         return suffix, lambda part: shutil.copyfile(media.path, part)
 
     def write(part: Path) -> None:
-        write_wav(part, _at_least(read_sound(media.path, rate, channels), wanted), rate)
+        write_wav(part, _at_least(read_sound(media.path, rate, channels, samples=wanted if long else None, limits=limits), wanted), rate)
 
     return f"-{clip.seconds:.3f}s.wav" if clip else ".wav", write
 
@@ -154,31 +162,30 @@ def _at_least(sound: Any, samples: int) -> Any:
     return np.pad(sound, ((0, 0), (0, max(0, samples - sound.shape[1]))))
 
 
-def _video(media: Media, clip: Clip | None) -> Plan:
+def _video(media: Media, clip: Clip | None, limits: Limits) -> Plan:
     if clip is None:
-        return ".mp4", lambda part: _write_video(media, Clip(media.width // 2 * 2, media.height // 2 * 2, media.frames, media.fps), part)
-    return f"-{clip.width}x{clip.height}-{clip.frames}f-{clip.fps:g}fps.mp4", lambda part: _write_video(media, clip, part)
+        own = Clip(media.width // 2 * 2, media.height // 2 * 2, media.frames, media.fps)
+        return ".mp4", lambda part: _write_video(media, own, part, limits)
+    return f"-{clip.width}x{clip.height}-{clip.frames}f-{clip.fps:g}fps.mp4", lambda part: _write_video(media, clip, part, limits)
 
 
-def _write_video(media: Media, clip: Clip, part: Path) -> None:
+def _write_video(media: Media, clip: Clip, part: Path, limits: Limits) -> None:
     import numpy as np
 
     rate, channels = media.sample_rate if media.sample_rate in AAC_RATES else SILENCE_RATE, min(media.channels, 2) or SILENCE_CHANNELS
-    samples = clip.samples(rate)
-    given = read_sound(media.path, rate, channels, samples=samples) if media.channels else np.zeros((channels, 0), np.float32)
+    samples, given = clip.samples(rate), np.zeros((channels, 0), np.float32)
+    if media.channels:
+        given = read_sound(media.path, rate, channels, samples=samples, limits=limits)
     # crf 12 is visually lossless: the copy is encoded once more after it has driven the new picture.
-    write_mp4(part, _fitted(media.path, clip), (clip.width, clip.height), clip.fps, _at_least(given, samples), rate,
+    write_mp4(part, _fitted(media.path, clip, limits), (clip.width, clip.height), clip.fps, _at_least(given, samples), rate,
               options={"crf": "12", "preset": "ultrafast"})
 
 
-def _fitted(path: Path, clip: Clip) -> Iterator[Any]:
+def _fitted(path: Path, clip: Clip, limits: Limits) -> Iterator[Any]:
     """Exactly `clip.frames` frames of a video: at each time of the clip the nearest one, at the end the last one."""
-    index, held, began = 0, None, 0.0
-    with opened(path) as container:
-        stream = picture_stream(container)
-        stream.thread_type = "AUTO"
-        fit = _Fit(clip)
-        for frame in container.decode(stream):
+    index, held, began, fit = 0, None, 0.0, _Fit(clip)
+    with decoding(path):
+        for frame in frames_of(path, limits):
             start = frame.time if frame.time is not None else began
             if held is None:
                 origin, held = start, frame
@@ -190,6 +197,8 @@ def _fitted(path: Path, clip: Clip) -> Iterator[Any]:
             held, began = frame, start - origin
             if index == clip.frames:
                 return
+        if held is None:
+            raise MediaError(f"{path.name} holds no frames; give another file")
         last = fit(held)
         for _ in range(index, clip.frames):
             yield last

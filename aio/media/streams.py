@@ -1,15 +1,17 @@
-"""Open, decode and write audio and video with PyAV."""
+"""Open, decode and write audio and video with PyAV: the one place where a media file is opened for reading."""
 
 from __future__ import annotations
 
 import errno
+import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aio.errors import OutputError
+from aio.errors import MediaError, OutputError
+from aio.media.bounds import USUAL, Limits, regular
 
 if TYPE_CHECKING:
     import av
@@ -22,20 +24,98 @@ FORMATS = ("aac,ac3,aiff,amr,ape,asf,au,avi,caf,dv,eac3,flac,flv,gif,h264,hevc,m
 AAC_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350)
 """Hz that FFmpeg's AAC encoder takes (ff_aac_profiles, libavcodec/mpeg4audio_sample_rates.h)."""
 
+LARGE = 9_000_000
+"""Pixels of a frame, a little more than 4K has."""
+
 _LAYOUTS = {1: "mono", 2: "stereo"}
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[av.container.InputContainer]:
-    """Open a media file by its content: its name plays no part.
+def opened(path: Path, limits: Limits = USUAL) -> Iterator[av.container.InputContainer]:
+    """Open a media file by its content: its name plays no part, and nothing else is opened, whatever it refers to.
 
     Raises:
-        OSError, ValueError: it cannot be opened. av.error.FFmpegError: it is none of FORMATS, or damaged.
+        OSError: it cannot be opened. av.error.FFmpegError: it is none of FORMATS, or damaged.
+        MediaError: it is no plain file, has too many streams, or FFmpeg's binding fails on it.
     """
     import av
 
-    with path.open("rb") as file, av.open(file, options={"format_whitelist": FORMATS}) as container:
-        yield container
+    options = {"format_whitelist": FORMATS, "protocol_whitelist": "none"}
+    if limits.frame_megapixels < 2000:   # FFmpeg decodes a frame to look at it; beyond 2^31 pixels it refuses by itself
+        options["max_pixels"] = str(round(limits.frame_megapixels * 1e6))
+    with regular(path) as file:
+        try:
+            container = av.open(_Nameless(file), options=options, metadata_errors="ignore")
+        except (OSError, av.error.FFmpegError):
+            raise
+        except Exception as error:
+            raise _damaged(path, error) from None
+        with container:
+            limits.check("streams", len(container.streams), path.name, "has {} streams", "export it with one picture and one sound")
+            yield container
+
+
+class _Nameless:
+    """An open file without its name, which FFmpeg would take for a hint at the format."""
+
+    def __init__(self, file: Any):
+        self.read, self.seek, self.tell = file.read, file.seek, file.tell
+
+
+@contextmanager
+def decoding(path: Path) -> Iterator[None]:
+    """Make one MediaError of all that FFmpeg and its binding raise on a damaged file."""
+    import av
+
+    try:
+        yield
+    except MediaError:
+        raise
+    except (av.error.FFmpegError, OSError, ValueError, ArithmeticError, LookupError, TypeError, RuntimeError, MemoryError) as error:
+        raise _damaged(path, error) from None
+
+
+def _damaged(path: Path, error: Exception) -> MediaError:
+    reason = getattr(error, "strerror", None) or str(error)[:120] or type(error).__name__
+    return MediaError(f"{path.name} is damaged or incomplete ({reason}); copy or export it again")
+
+
+def frames_of(path: Path, limits: Limits = USUAL) -> Iterator[Any]:
+    """Decode a file's picture, frame by frame; once more within the limits, for no header need be true.
+
+    Raises:
+        MediaError: it has no picture, is damaged, or exceeds a limit.
+    """
+    with opened(path, limits) as container, decoding(path):
+        stream = picture_stream(container)
+        if stream is None:
+            raise MediaError(f"{path.name} holds no picture; give a video")
+        prepare(stream, limits)
+        pixels = 0
+        for count, frame in enumerate(container.decode(stream), 1):
+            pixels += frame.width * frame.height
+            check_frame(limits, path.name, frame)
+            limits.check("frames", count, path.name, "has {} frames", "cut it")
+            limits.check("gigapixels", pixels / 1e9, path.name, "takes {} gigapixels to decode as far as it is used", "scale it down")
+            yield frame
+
+
+def prepare(stream: Any, limits: Limits) -> None:
+    """Ready a video stream for decoding: by all cores, but large frames one at a time, for each core would hold several."""
+    stream.thread_type = "AUTO" if stream.width * stream.height <= LARGE else "SLICE"
+    if limits.frame_megapixels < 2000:
+        stream.codec_context.options = {"max_pixels": str(round(limits.frame_megapixels * 1e6))}
+
+
+def check_frame(limits: Limits, name: str, frame: Any) -> None:
+    """Refuse a frame, or a stream that states such frames, that has too many pixels. Raises MediaError."""
+    limits.check("frame_megapixels", frame.width * frame.height / 1e6, name, "has {} megapixels a frame", "scale it down")
+
+
+def check_sound(limits: Limits, name: str, stream: Any) -> None:
+    """Refuse a sound that has too many channels or samples a second. Raises MediaError."""
+    limits.check("channels", stream.channels, name, "has {} channels", "mix it down to stereo")
+    limits.check("sample_rate", stream.sample_rate, name, "has {} samples a second", "convert it to 48000")
 
 
 def picture_stream(container: av.container.InputContainer) -> Any:
@@ -51,8 +131,10 @@ def sound_stream(container: av.container.InputContainer) -> Any:
     return next((stream for stream in container.streams.audio if stream.codec_context), None)
 
 
-def read_sound(path: Path, sample_rate: int, channels: int, *, start: int = 0, samples: int | None = None) -> np.ndarray:
-    """Decode a file's sound.
+def read_sound(
+    path: Path, sample_rate: int, channels: int, *, start: int = 0, samples: int | None = None, limits: Limits = USUAL
+) -> np.ndarray:
+    """Decode a file's sound, no further than it is wanted.
 
     Args:
         sample_rate: Hz of the result. channels: 1 or 2.
@@ -60,20 +142,29 @@ def read_sound(path: Path, sample_rate: int, channels: int, *, start: int = 0, s
 
     Returns:
         float32 of shape (channels, n), from -1 to 1.
+
+    Raises:
+        MediaError: it has no sound, is damaged, or exceeds a limit. OSError, av.error.FFmpegError: it cannot be opened.
     """
     import av
     import numpy as np
 
-    resampler = av.AudioResampler(format="fltp", layout=_LAYOUTS[channels], rate=sample_rate)
-    blocks, length, end = [np.zeros((channels, 0), np.float32)], 0, None if samples is None else start + samples
-    with opened(path) as container:
-        frames = container.decode(sound_stream(container))
-        for frame in (piece for source in (*_each(frames), None) for piece in resampler.resample(source)):
-            blocks.append(frame.to_ndarray())
-            length += frame.samples
-            if end is not None and length >= end:
+    blocks, at, end = [np.zeros((channels, 0), np.float32)], 0, None if samples is None else start + samples
+    with opened(path, limits) as container, decoding(path):
+        stream = sound_stream(container)
+        if stream is None:
+            raise MediaError(f"{path.name} holds no sound; give another file")
+        check_sound(limits, path.name, stream)
+        resampler = av.AudioResampler(format="fltp", layout=_LAYOUTS[channels], rate=sample_rate)
+        for source in itertools.chain(_each(container.decode(stream)), [None]):
+            for frame in resampler.resample(source):
+                if at + frame.samples > start:
+                    blocks.append(frame.to_ndarray()[:, max(start - at, 0) :])
+                at += frame.samples
+            if end is not None and at >= end:
                 break
-    return np.concatenate(blocks, axis=1)[:, start:end]
+            limits.check("seconds", (at - start) / sample_rate, path.name, "lasts longer than {} s", "cut it")
+        return np.concatenate(blocks, axis=1)[:, :samples]
 
 
 def _each(frames: Iterable[Any]) -> Iterator[Any]:

@@ -9,9 +9,18 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from fractions import Fraction
+from typing import Any
 
 from aio.shapes.node import Node, Outputs, Rule
 from aio.shapes.values import Audio, Images, Opaque, Picture, Video
+
+
+def _finite(node: Node, name: str, default: float = 0) -> Any:
+    """The number at an input: infinity and no-number, which a workflow may hold, have no size, time or rate."""
+    value = node.number(name, default)
+    if not math.isfinite(value):
+        node.fail(f"input {name} is {value}; give a finite number")
+    return value
 
 
 def _load_image(node: Node) -> Outputs:
@@ -21,23 +30,23 @@ def _load_image(node: Node) -> Outputs:
 
 
 def _scale(node: Node) -> Outputs:
-    image, width, height = node.want("image", Images), node.number("width"), node.number("height")
+    image, width, height = node.want("image", Images), _finite(node, "width"), _finite(node, "height")
     if not width and not height:
         return (image,)
-    return (replace(image, width=width or max(1, round(image.width * height / image.height)),
-                    height=height or max(1, round(image.height * width / image.width))),)
+    return (replace(image, width=width or max(1, round(image.width * height / max(image.height, 1))),
+                    height=height or max(1, round(image.height * width / max(image.width, 1)))),)
 
 
 def _compress(node: Node) -> Outputs:
     image = node.want("image", Images)
-    return (image if not node.number("img_compression", 35) else
+    return (image if not _finite(node, "img_compression", 35) else
             replace(image, width=image.width // 2 * 2, height=image.height // 2 * 2),)
 
 
 def _from_batch(node: Node) -> Outputs:
-    image, index = node.want("image", Images), node.number("batch_index")
+    image, index = node.want("image", Images), _finite(node, "batch_index")
     index = max(0, min(image.count - 1, index + image.count if index < 0 else index))
-    count = min(image.count - index, node.number("length", 1))
+    count = min(image.count - index, _finite(node, "length", 1))
     kept = [replace(picture, frame=max(picture.frame - index, 0), first=picture.first + max(index - picture.frame, 0),
                     count=min(picture.frame + picture.count, index + count) - max(picture.frame, index))
             for picture in image.pictures]
@@ -59,12 +68,12 @@ def _load_audio(node: Node) -> Outputs:
 
 
 def _trim_audio(node: Node) -> Outputs:
-    audio, start = node.want("audio", Audio, None), node.number("start_index")
+    audio, start = node.want("audio", Audio, None), _finite(node, "start_index")
     if audio is None or not audio.samples:
         return (audio,)
     first = round(start * audio.sample_rate) + (audio.samples if start < 0 else 0)
     first = max(0, min(first, audio.samples))
-    count = min(round(node.number("duration", 60.0) * audio.sample_rate), audio.samples - first)
+    count = min(round(_finite(node, "duration", 60.0) * audio.sample_rate), audio.samples - first)
     if count <= 0:
         node.fail(f"nothing of the sound is left: it is {audio.seconds:.2f} s long and the cut starts at {start} s")
     return (replace(audio, samples=count, start=audio.start + first),)
@@ -75,7 +84,7 @@ def _load_video(node: Node) -> Outputs:
     media = node.media(name)
     images = Images(media.frames, media.width, media.height, (Picture(name, "video", count=media.frames),))
     samples = round(media.seconds * media.sample_rate)
-    return (Video(images, _rate(media.fps), Audio(samples, media.sample_rate, media.channels, name) if samples else None),)
+    return (Video(images, _rate(node, media.fps), Audio(samples, media.sample_rate, media.channels, name) if samples else None),)
 
 
 def _components(node: Node) -> Outputs:
@@ -84,14 +93,16 @@ def _components(node: Node) -> Outputs:
 
 
 def _create_video(node: Node) -> Outputs:
-    images, fps, audio = node.want("images", Images), _rate(node.number("fps", 30.0)), node.want("audio", Audio, None)
+    images, fps, audio = node.want("images", Images), _rate(node, _finite(node, "fps", 30.0)), node.want("audio", Audio, None)
     if audio:  # SaveVideo cuts the sound at the picture's end, and pads nothing
         audio = replace(audio, samples=min(audio.samples, math.ceil(audio.sample_rate / fps * images.count)))
     return (Video(images, fps, audio),)
 
 
-def _rate(fps: float) -> Fraction:
+def _rate(node: Node, fps: float) -> Fraction:
     """The frame rate that SaveVideo writes (video_types.py)."""
+    if not 0.001 <= fps < math.inf:
+        node.fail(f"its rate is {fps:g} frames a second; give at least 0.001")
     return Fraction(round(fps * 1000), 1000)
 
 
@@ -101,7 +112,7 @@ def _value(node: Node) -> Outputs:
 
 RULES: dict[str, Rule] = {
     "LoadImage": _load_image,
-    "EmptyImage": lambda node: (Images(node.number("batch_size", 1), node.number("width"), node.number("height")),),
+    "EmptyImage": lambda node: (Images(_finite(node, "batch_size", 1), _finite(node, "width"), _finite(node, "height")),),
     "ImageScale": _scale,
     "ImageFromBatch": _from_batch,
     "LTXVPreprocess": _compress,

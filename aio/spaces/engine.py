@@ -18,6 +18,7 @@ from aio.engines import choose as engines
 from aio.engines.base import NO_METADATA, Engine
 from aio.engines.comfyui_output import JobFiles, artifacts
 from aio.errors import AioError, Cancelled, ConfigError, EngineError, GpuAborted, IllegalDuration
+from aio.media.streams import decoding, opened
 from aio.spaces import plain, refusals
 from aio.spaces.here import on_zerogpu
 from aio.spaces.stop import Flag
@@ -173,9 +174,9 @@ class ZeroGPUEngine:
         for path in reversed(files.all()):
             try:
                 found = artifacts(path.resolve(), f"{self.name} {self.revision}", {})
-                with av.open(str(path)) as film:   # a header may promise more than was written
+                with opened(path) as film, decoding(path):   # a header may promise more than was written
                     there = sum(packet.size > 0 for packet in film.demux(video=0))
-            except (OSError, ValueError, LookupError, av.error.FFmpegError):
+            except (AioError, OSError, av.error.FFmpegError):
                 continue   # no film, or half of one
             if found.frames == there == frames:
                 on_event(Event("warning", f"the GPU call ended without a result; taking {path.name}, which has this job's prefix"))

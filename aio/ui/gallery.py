@@ -6,7 +6,9 @@ import hashlib
 from collections.abc import Collection
 from pathlib import Path
 
-from aio.media.streams import opened
+from aio.errors import MediaError
+from aio.media.bounds import USUAL
+from aio.media.streams import decoding, opened, prepare
 
 WIDTH = 320
 """Pixels of a still."""
@@ -37,13 +39,17 @@ def still(video: Path, folder: Path) -> Path | None:
         folder.mkdir(parents=True, exist_ok=True)
         with opened(video) as container:
             stream = container.streams.video[0]
-            container.seek((container.duration or 0) // 2)   # to the keyframe before the middle
-            frame = next(container.decode(stream))
-            picture = frame.to_image()
+            prepare(stream, USUAL)
+            with decoding(video):
+                container.seek((container.duration or 0) // 2)   # to the keyframe before the middle
+                frame = next(container.decode(stream), None)
+                picture = frame and frame.to_image()
+        if picture is None:
+            return None
         picture.thumbnail((WIDTH, WIDTH))
         picture.save(target, quality=82)
         return target
-    except (av.error.FFmpegError, OSError, IndexError, StopIteration):
+    except (av.error.FFmpegError, MediaError, OSError, IndexError):
         return None
 
 

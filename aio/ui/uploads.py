@@ -38,17 +38,17 @@ def screen(path: Path, field: str, kind: str, limits: Mapping[str, Any]) -> None
 
 
 def _picture(path: Path, field: str) -> tuple[int, float]:
-    import warnings
-
-    from PIL import Image
+    from aio.media import pictures
 
     try:
-        with warnings.catch_warnings(action="ignore"), Image.open(path) as image:   # reads the header only
-            return image.width * image.height, 0.0
-    except Image.DecompressionBombError:
-        raise MediaError(f"{path.name} has far too many pixels; scale it down", field) from None
-    except Exception:   # whatever Pillow's parsers raise on a stranger's bytes
+        found = pictures.header(path)   # no pixel is decoded
+        return found.width * found.height, 0.0
+    except pictures.NotAPicture:
         raise MediaError(f"{path.name} is not a picture; add {_WANTED['image']}", field) from None
+    except MediaError as error:
+        raise MediaError(str(error), field) from None
+    except OSError:
+        raise MediaError(f"{path.name} cannot be read; add {_WANTED['image']}", field) from None
 
 
 def _stream(path: Path, field: str, kind: str) -> tuple[int, float]:
@@ -63,7 +63,9 @@ def _stream(path: Path, field: str, kind: str) -> tuple[int, float]:
             if not (videos if kind == "video" else container.streams.audio):
                 raise MediaError(f"{path.name} holds no {'picture' if kind == 'video' else 'sound'}; add {_WANTED[kind]}", field)
             return max((stream.width * stream.height for stream in videos), default=0), seconds
-    except (av.error.FFmpegError, OSError, ValueError):
+    except MediaError as error:
+        raise error if error.field else MediaError(str(error), field) from None
+    except (av.error.FFmpegError, OSError):
         raise MediaError(f"{path.name} cannot be read; add {_WANTED[kind]}", field) from None
 
 
