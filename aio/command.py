@@ -37,6 +37,7 @@ class Command:
         config_dirs: folders given with --config-dir. multirun: -m. help: -h.
         target: the file or folder of `replay` and `sheet`.
         jobs: a sweep's table (`jobs=@shots.csv`). resume: a sweep folder to go on with (`resume=DIR`).
+        auth: the page's names and passwords (`ui.auth=…`), which never enter the configuration.
     """
 
     verb: str = "run"
@@ -50,6 +51,7 @@ class Command:
     target: str = ""
     jobs: str = ""
     resume: str = ""
+    auth: str | None = field(default=None, repr=False)
 
     def compose(self) -> Config:
         """The configuration of a single run."""
@@ -132,6 +134,8 @@ def parse(argv: Sequence[str], verbs: Iterable[str]) -> Command:
             command.flags.append(word)   # install=bash, query=bash belong to Hydra
         else:
             _sort(command, word, groups)
+    if command.auth is not None and command.verb != "ui":
+        raise ConfigError("ui.auth: only the page asks for a password: python -m aio ui ui.auth=…")
     if (command.jobs or command.resume) and not command.multirun:
         raise ConfigError("jobs=… and resume=… belong to a sweep: add -m")
     if command.params and not command.multirun:
@@ -162,7 +166,9 @@ def _sort(command: Command, word: str, groups: set[str]) -> None:
         raise ConfigError(f"{word!r} is not understood: write field=value, group=choice, or a flag (see --help); quote text with spaces")
     key, value = match["key"], match["value"]
     name = key.removeprefix("params.")
-    if key in ("jobs", "resume"):
+    if name == "ui.auth":
+        command.auth = value or ""   # in the configuration other commands would print it
+    elif key in ("jobs", "resume"):
         setattr(command, key, value)
     elif match["prefix"] == "~" or in_config(name, groups):
         if key == "lora" and not command.multirun and "," in value and not value.startswith("["):

@@ -65,7 +65,7 @@ patches:
 def site(folder: Path, *overrides: str):
     """A served page: url, outputs, floor and blocks. Its files lie in `folder`."""
     from aio.ui import catalogue
-    from aio.ui.app import launch
+    from aio.ui.serving import launch
 
     before = os.environ.get("GRADIO_TEMP_DIR")
     os.environ["GRADIO_TEMP_DIR"] = str(folder / "cache")

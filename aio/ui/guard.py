@@ -1,0 +1,57 @@
+"""The page as gradio runs it, with two promises: only the inbox's files come in, and whatever goes wrong goes out as words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from aio.errors import AioError
+from aio.ui import words
+from aio.ui.inbox import Foreign, Inbox
+from aio.ui.toolkit import gr
+
+
+class Said(gr.Error):
+    """An error that is told to a visitor. Gradio's own puts its text in quotes."""
+
+    def __init__(self, title: str, text: str):
+        # For the API; the page has its card, and a toast would lie over it.
+        super().__init__(f"{title}: {text}", visible=False, print_exception=False)
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class Page(gr.Blocks):
+    """Gradio's page. Every call of page, API and MCP goes through these two methods, a validator's as well."""
+
+    inbox: Inbox
+    messages: Sequence[Mapping[str, str]] = ()
+
+    async def preprocess_data(self, block_fn: Any, inputs: list[Any], state: Any, explicit_call: bool = False) -> list[Any]:
+        """The values as the components give them to a function; in place of what is no file of the inbox a Foreign."""
+        wanted = block_fn.inputs
+        if len(inputs) < len(wanted) or (len(inputs) > len(wanted) and not block_fn.cancels):   # gradio gives what cancels the session
+            raise Said("Please check the call", f"it gives {len(inputs)} values where {len(wanted)} are needed")
+        values, foreign = list(inputs), {}
+        for index, part in enumerate(wanted):
+            if getattr(part, "takes_file", False):
+                file = await self.inbox.accept(values[index])
+                if isinstance(file, Foreign):
+                    file, foreign[index] = None, file
+                values[index] = {"path": str(file), "orig_name": file.name, "meta": {"_type": "gradio.FileData"}} if file else None
+        taken = await super().preprocess_data(block_fn, values, state, explicit_call)
+        return [foreign.get(index, value) for index, value in enumerate(taken)]
+
+    async def process_api(self, *args: Any, **options: Any) -> dict[str, Any]:
+        """One call, or the next piece of its result.
+
+        Raises:
+            gr.Error: in words, whatever went wrong.
+        """
+        try:
+            return await super().process_api(*args, **options)
+        except gr.Error:
+            raise
+        except Exception as error:
+            raise Said(*words.explain(error, self.messages)) from (error if isinstance(error, AioError) else None)
