@@ -5,6 +5,8 @@ An ASGI application around gradio's. It refuses with a status and a sentence, an
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import re
 import secrets
@@ -23,6 +25,9 @@ VISITOR = "aio.visitor"
 
 _FREE = (f"{API}/startup-events", "/login", "/favicon.ico")
 """Ways without a password: gradio's own start asks for the first."""
+
+PATIENCE = 20.0
+"""Seconds that the rest of a refused call may take to come."""
 
 _FOR, INNER = b"x-aio-visitor", b"x-aio-inner"
 """Headers of what gradio's MCP server asks of this very server: for which visitor, and that it is that server."""
@@ -47,7 +52,13 @@ class Gate:
         """Let a request through, or refuse it."""
         if scope["type"] != "http":
             return await self.app(scope, receive, send) if scope["type"] == "lifespan" else None
-        begun, held, cookie = False, visitors.Who(), ""
+        begun, held, cookie, heard = False, visitors.Who(), "", False
+
+        async def hearing() -> dict[str, Any]:
+            nonlocal heard
+            message = await receive()
+            heard = not message.get("more_body")
+            return message
 
         async def telling(message: dict[str, Any]) -> None:
             nonlocal begun
@@ -57,18 +68,23 @@ class Gate:
             await send(message)
 
         try:
-            scope, receive, visitor, cookie = await self._examined(scope, receive)
+            scope, body, visitor, cookie = await self._examined(scope, hearing)
             if not self.open.take(visitor):
                 raise Refused(429, "You have more open connections to this page than one visitor may have; close some of its tabs.")
             held = visitor
-            await self.app(scope, receive, telling)
+            await self.app(scope, body, telling)
         except Refused as error:
+            with contextlib.suppress(TimeoutError):   # who still sends would not hear the answer
+                async with asyncio.timeout(PATIENCE):
+                    while not heard and scope["method"] == "POST":
+                        await hearing()
             await _answer(send, error.status, str(error), error.headers)
         except Exception as error:
-            if begun and getattr(error, "status_code", 500) < 500:
-                return   # gradio has told what an unknown session is
-            title, text = explain(error, self.page["messages"])
-            if not begun:
+            told = begun and 400 <= getattr(error.__cause__ or error, "status_code", 500) < 500   # by gradio: there is no such session
+            title, text = ("", "") if told else explain(error, self.page["messages"])
+            if begun:
+                await send({"type": "http.response.body", "body": b""})
+            else:
                 await _answer(send, 500, f"{title}: {text}", {})
         finally:
             self.open.give(held)

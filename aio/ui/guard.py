@@ -9,6 +9,10 @@ from aio.errors import AioError
 from aio.ui import words
 from aio.ui.inbox import Foreign, Inbox
 from aio.ui.toolkit import gr
+from aio.ui.widgets import Raw
+
+CALL = "Please check the call"
+"""Title of what is wrong with the shape of a call."""
 
 
 class Said(gr.Error):
@@ -22,6 +26,11 @@ class Said(gr.Error):
         return self.message
 
 
+def _nested(value: Any) -> bool:
+    """Whether it is more than one value, or a list of values. Gradio would look for files in it."""
+    return isinstance(value, dict) or (isinstance(value, list) and any(isinstance(one, (dict, list)) for one in value))
+
+
 class Page(gr.Blocks):
     """Gradio's page. Every call of page, API and MCP goes through these two methods, a validator's as well."""
 
@@ -32,14 +41,18 @@ class Page(gr.Blocks):
         """The values as the components give them to a function; in place of what is no file of the inbox a Foreign."""
         wanted = block_fn.inputs
         if len(inputs) < len(wanted) or (len(inputs) > len(wanted) and not block_fn.cancels):   # gradio gives what cancels the session
-            raise Said("Please check the call", f"it gives {len(inputs)} values where {len(wanted)} are needed")
-        values, foreign = list(inputs), {}
+            raise Said(CALL, f"it gives {len(inputs)} values where {len(wanted)} are needed")
+        values, foreign = list(inputs), dict[int, Foreign]()
         for index, part in enumerate(wanted):
-            if getattr(part, "takes_file", False):
+            if isinstance(part, Raw) and part.takes_file:
                 file = await self.inbox.accept(values[index])
                 if isinstance(file, Foreign):
                     file, foreign[index] = None, file
                 values[index] = {"path": str(file), "orig_name": file.name, "meta": {"_type": "gradio.FileData"}} if file else None
+            elif not part.stateful and _nested(values[index]):
+                values[index], foreign[index] = None, Foreign("this is more than one value, or a list of values")
+        if foreign and block_fn.api_visibility == "private" and not any(part.takes_file for part in wanted if isinstance(part, Raw)):
+            raise Said(CALL, next(iter(foreign.values())).words)
         taken = await super().preprocess_data(block_fn, values, state, explicit_call)
         return [foreign.get(index, value) for index, value in enumerate(taken)]
 

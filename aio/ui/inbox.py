@@ -86,7 +86,7 @@ class Inbox:
         except MediaError as error:
             return Foreign(str(error))
         except Exception:   # a name that is none, an address of this network, a refusal, a time-out: who asks learns no more
-            return Foreign(f"nothing could be fetched from this address in {seconds:g} s; upload the file itself")
+            return Foreign("nothing could be fetched from this address; upload the file itself")
 
     async def _download(self, url: str) -> Path:
         """A file of the public internet, at most as large as an upload. Addresses of this machine and its networks are refused."""

@@ -65,7 +65,7 @@ def launch(
     if rules := prune.rules(first):
         prune.keep_pruning(rules, scratch())
     endpoints = {str(fn.api_name): needed(fn.fn, fn.input_parameter_names) for fn in blocks.fns.values() if fn.api_name in offered.modes}
-    functions = {index: (fn.api_name if fn.api_name in endpoints else "", len(fn.inputs)) for index, fn in blocks.fns.items()}
+    functions = {index: (fn.api_name if fn.api_name in endpoints else "", len(fn.inputs)) for index, fn in blocks.fns.items() if fn.fn}
     gate = functools.partial(
         Gate, page=page, door=door, inbox=inbox, calls=Calls(endpoints, functions), hosts=reach.hosts(name, share, page))
     settings: Mapping[str, Any] = {

@@ -22,7 +22,7 @@ SLIDER_RANGE = 10_000
 """A range with more steps than this is typed, not dragged."""
 
 
-class _Raw:
+class Raw:
     """Gradio's own look, without its own checks of the value."""
 
     takes_file = False
@@ -36,7 +36,7 @@ class _Raw:
         return payload
 
 
-class _File(_Raw):
+class _File(Raw):
     takes_file = True   # aio.ui.guard looks where it lies
 
     def preprocess(self, payload: Any) -> Any:
@@ -44,7 +44,7 @@ class _File(_Raw):
         return payload.path if payload else None
 
 
-class _Measured(_Raw):
+class _Measured(Raw):
     """A number whose `field` tells gradio_client and MCP its type and range."""
 
     field: Field | None = None
@@ -73,19 +73,19 @@ class Textbox(_Measured, gr.Textbox):
         return {"type": "string"} if self.field is None else super().api_info()
 
 
-class Checkbox(_Raw, gr.Checkbox):
+class Checkbox(Raw, gr.Checkbox):
     """Yes or no."""
 
 
-class Dropdown(_Raw, gr.Dropdown):
+class Dropdown(Raw, gr.Dropdown):
     """One of many."""
 
 
-class Radio(_Raw, gr.Radio):
+class Radio(Raw, gr.Radio):
     """One of a few."""
 
 
-class CheckboxGroup(_Raw, gr.CheckboxGroup):
+class CheckboxGroup(Raw, gr.CheckboxGroup):
     """Several of a few."""
 
 
