@@ -456,10 +456,11 @@ def test_a_server_that_others_reach_shows_strangers_only_their_own(monkeypatch, 
 
 @pytest.mark.parametrize(("name", "shared", "show", "locked", "words"), [
     ("127.0.0.1", False, "folder", False, "this machine alone reaches it"),
-    ("127.0.0.1", False, "folder", True, "this machine alone, with a password reaches it"),
+    ("127.0.0.1", False, "folder", True, "this machine alone reaches it, with a password"),
     ("0.0.0.0", False, "session", False, "everybody who is in this network can run jobs here; nobody sees another visitor's results; "
                                          "no password (ui.auth=[name,password] asks for one)"),
-    ("0.0.0.0", False, "session", True, "everybody who is in this network and knows a password can run jobs here; nobody sees another visitor's results"),
+    ("0.0.0.0", False, "session", True, "everybody who is in this network and knows a password can run jobs here; "
+                                        "nobody sees another visitor's results"),
     ("0.0.0.0", False, "folder", False, "everybody who is in this network can run jobs here; they all see every result in outputs/, with its prompt; "
                                         "no password (ui.auth=[name,password] asks for one)"),
     ("127.0.0.1", True, "session", False, "everybody who has this address can run jobs here; nobody sees another visitor's results; "

@@ -49,6 +49,8 @@ def hosts(name: str, share: bool, page: Mapping[str, Any]) -> tuple[str, ...] | 
 
 def address(name: str, port: int) -> str:
     """Where a browser finds the page; for a server that listens everywhere, from another machine of the network."""
+    if on_space() and os.environ.get("SPACE_HOST"):
+        return f"https://{os.environ['SPACE_HOST']}"
     try:
         everywhere = ipaddress.ip_address(name).is_unspecified
     except ValueError:
@@ -75,10 +77,9 @@ def line(where: str, name: str, shared: bool, page: Mapping[str, Any], locked: b
     """
     others = shared or on_space() or public(name, False)
     place = "may open this Space" if on_space() else "has this address" if shared else "is in this network"
-    who = f"everybody who {place}" if others else "this machine alone"
-    who = f"{who} and knows a password" if locked and others else f"{who}, with a password" if locked else who
-    does = "can run jobs here" if others else "reaches it"
+    who = f"everybody who {place}{' and knows a password' if locked else ''} can run jobs here"
+    who = who if others else f"this machine alone reaches it{', with a password' if locked else ''}"
     own = page["gallery"]["show"] == "session"
     sees = "nobody sees another visitor's results" if own else f"they all see every result in {outputs.name}/, with its prompt" if others else ""
-    door = "" if locked or not others else "no password (ui.auth=[name,password] asks for one)"
-    return f"page: {where} : {'; '.join(filter(None, (f'{who} {does}', sees, door)))}"
+    door = "" if locked or on_space() or not others else "no password (ui.auth=[name,password] asks for one)"
+    return f"page: {where} : {'; '.join(filter(None, (who, sees, door)))}"
