@@ -160,6 +160,9 @@ def test_the_same_app_serves_a_page_for_strangers_on_a_space(home, source, tmp_p
             assert page is not None, (tmp_path / "log").read_text()
             assert json.loads(page)["max_file_size"] == 100 * 2**20   # of ui=shared
             assert (home / ".cache" / "aio" / "outputs").is_dir() and not (tmp_path / "outputs").exists()
+            end = time.monotonic() + 20   # the page answers a moment before it is announced
+            while "page: " not in (tmp_path / "log").read_text() and time.monotonic() < end:
+                time.sleep(0.05)
             assert "everybody who may open this Space can run jobs here; nobody sees another visitor's results" in (tmp_path / "log").read_text()
         finally:
             app.send_signal(signal.SIGINT)

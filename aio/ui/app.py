@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from pathlib import Path
 from typing import Any
 
-from aio import paths
 from aio.ui import actions, cards, widgets
 from aio.ui.catalogue import Catalogue
 from aio.ui.forms import Form, form
@@ -20,18 +18,13 @@ Parts = dict[str, Any]
 """Name of a field or choice -> its component."""
 
 
-def scratch() -> Path:
-    """Folder of the page's own temporary files."""
-    return paths.temporary() / "page"
-
-
 def build(offered: Catalogue, runner: Runner, inbox: Inbox) -> Page:
     """The page of a catalogue; `runner` is aio.run.run, or something around it. Its files lie in `inbox`."""
     page, first = offered.page, next(iter(offered.modes.values()))
-    desk = Desk(page, scratch(), runner)
+    desk = Desk(page, inbox.root, runner)
     forms = {name: form(offered, name) for name in offered.modes}
     with Page(title=f"{page['title']}: {page['tagline']}", analytics_enabled=False, fill_width=True, delete_cache=(600, page["keep"])) as blocks:
-        blocks.inbox, blocks.messages = inbox, page["messages"]
+        blocks.inbox, blocks.characters, blocks.messages = inbox, page["limits"]["characters"], page["messages"]
         blocks.queue(max_size=4 * page["queue"]["waiting"], default_concurrency_limit=4, api_open=False)   # here, as it describes all there is
         gr.HTML(f'<header class="aio-head"><h1>{page["title"]}</h1><p>{page["tagline"]}</p></header>')
         mode = widgets.Radio(

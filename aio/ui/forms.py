@@ -77,15 +77,12 @@ class Form:
 
     def _odd(self, given: Mapping[str, Any]) -> Iterator[Problem]:
         """What is wrong with values before anything looks at them: an API's caller may give anything."""
-        most = self.catalogue.page["limits"]["characters"]
         for name, value in given.items():
             inside = value if name == "lora" and isinstance(value, list) else [value]
             if isinstance(value, Foreign):
                 yield Problem(name, "custom_validation_failed", value.words)
             elif not all(one is None or isinstance(one, (str, int, float)) for one in inside):
                 yield Problem(name, "invalid_input_type", f"this is a {_KINDS.get(type(value), 'list of other things')}; give one value")
-            elif (count := sum(len(str(one)) for one in inside)) > most:
-                yield Problem(name, "value_bigger_than_max", f"this has {count} characters; the limit is {most}")
 
     def params(self, config: Config, given: Mapping[str, Any]) -> dict[str, Any]:
         """What of the form differs from what the configuration says anyway."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ipaddress
 import json
 import re
 import secrets
@@ -14,6 +15,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from aio.spaces.here import on_space
 from aio.ui import visitors
 from aio.ui.calls import API, NAME, WAYS, Calls, Refused
 from aio.ui.door import Door
@@ -39,11 +41,12 @@ class Gate:
     Args:
         app: gradio's. page: the `ui` section of the configuration. door: who may come in. inbox: where uploads go.
         calls: what may be called.
-        hosts: names under which the page answers; None for any.
+        hosts: names under which the page answers; None for any. tunnel: others come through a program of this machine.
     """
 
-    def __init__(self, app: Any, page: Mapping[str, Any], door: Door, inbox: Inbox, calls: Calls, hosts: tuple[str, ...] | None):
-        self.app, self.page, self.door, self.inbox, self.calls, self.hosts = app, page, door, inbox, calls, hosts
+    def __init__(self, app: Any, page: Mapping[str, Any], door: Door, inbox: Inbox, calls: Calls, hosts: tuple[str, ...] | None,
+                 tunnel: bool = False):
+        self.app, self.page, self.door, self.inbox, self.calls, self.hosts, self.tunnel = app, page, door, inbox, calls, hosts, tunnel
         self.rates = visitors.Rates(visitors.limits(page))
         self.open = visitors.Held(page["visitor"]["connections"])
         self.inner = door.inner.encode()
@@ -95,7 +98,7 @@ class Gate:
         path = scope["path"].removeprefix(scope.get("root_path") or "").rstrip("/") or "/"
         method = "GET" if scope["method"] in ("HEAD", "OPTIONS") else scope["method"]
         self._known_place(headers)
-        inner, address = self._inner(headers, _address(scope, headers))
+        inner, address = self._inner(headers, _address(scope, headers, self.tunnel))
         visitor = visitors.who(address)
         if not inner and path not in _FREE and not self.door.opens(headers, address):
             raise Refused(401, "This page asks for a name and a password.", **{"WWW-Authenticate": 'Basic realm="aio", charset="UTF-8"'})
@@ -183,11 +186,15 @@ class Gate:
             raise Refused(429, visitors.slower(wait, what), **{"Retry-After": f"{wait:.0f}"})
 
 
-def _address(scope: Mapping[str, Any], headers: Mapping[bytes, str]) -> str | None:
-    """The other end's address; None behind a proxy of this machine that the configuration does not name (`ui.proxies`)."""
+def _address(scope: Mapping[str, Any], headers: Mapping[bytes, str], tunnel: bool) -> str | None:
+    """The other end's address; None where only that of a proxy or a tunnel is known: it would be everybody's."""
     host = (scope.get("client") or ("", 0))[0]
-    hidden = host in ("127.0.0.1", "::1") and b"x-forwarded-for" in headers
-    return None if hidden else host or None
+    try:
+        found = ipaddress.ip_address(host)
+    except ValueError:
+        return host or None
+    hidden = found.is_loopback and (tunnel or b"x-forwarded-for" in headers)
+    return None if hidden or (on_space() and found.is_private) else host
 
 
 def _replayed(body: bytes, receive: Callable[..., Any]) -> Callable[..., Any]:

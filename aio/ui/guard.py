@@ -26,16 +26,21 @@ class Said(gr.Error):
         return self.message
 
 
-def _nested(value: Any) -> bool:
-    """Whether it is more than one value, or a list of values. Gradio would look for files in it."""
-    return isinstance(value, dict) or (isinstance(value, list) and any(isinstance(one, (dict, list)) for one in value))
+def _fault(value: Any, most: int) -> str:
+    """What no component takes: more than a value or a list of values, in which gradio would look for files, and too long a text."""
+    inside = value if isinstance(value, list) else [value]
+    if any(isinstance(one, (dict, list)) for one in inside):
+        return "this is more than one value, or a list of values"
+    count = sum(len(one) if isinstance(one, str) else 1 for one in inside)
+    return f"this has {count} characters; the limit is {most}" if count > most else ""
 
 
 class Page(gr.Blocks):
     """Gradio's page. Every call of page, API and MCP goes through these two methods, a validator's as well."""
 
     inbox: Inbox
-    messages: Sequence[Mapping[str, str]] = ()
+    characters: int
+    messages: Sequence[Mapping[str, str]]
 
     async def preprocess_data(self, block_fn: Any, inputs: list[Any], state: Any, explicit_call: bool = False) -> list[Any]:
         """The values as the components give them to a function; in place of what is no file of the inbox a Foreign."""
@@ -49,8 +54,8 @@ class Page(gr.Blocks):
                 if isinstance(file, Foreign):
                     file, foreign[index] = None, file
                 values[index] = {"path": str(file), "orig_name": file.name, "meta": {"_type": "gradio.FileData"}} if file else None
-            elif not part.stateful and _nested(values[index]):
-                values[index], foreign[index] = None, Foreign("this is more than one value, or a list of values")
+            elif not part.stateful and (fault := _fault(values[index], self.characters)):   # gradio keeps what comes in
+                values[index], foreign[index] = None, Foreign(fault)
         if foreign and block_fn.api_visibility == "private" and not any(part.takes_file for part in wanted if isinstance(part, Raw)):
             raise Said(CALL, next(iter(foreign.values())).words)
         taken = await super().preprocess_data(block_fn, values, state, explicit_call)

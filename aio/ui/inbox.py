@@ -40,13 +40,15 @@ class Inbox:
     """The folder.
 
     Args:
-        folder: gradio's for temporary files, of this server alone.
+        root: a folder of this server alone, for what it makes; `folder` in it is gradio's, whose files are served.
         upload: `mb` of one file, `total_mb` of all, `fetch_seconds` that fetching an address may take, null for never.
         keep: seconds after which a file goes.
     """
 
-    def __init__(self, folder: Path, upload: dict[str, Any], keep: float, clock: Callable[[], float] = time.time):
-        self.folder, self.upload, self.keep, self.clock = folder, upload, keep, clock
+    def __init__(self, root: Path, upload: dict[str, Any], keep: float, clock: Callable[[], float] = time.time):
+        self.root, self.folder = root, root / "cache"
+        self.folder.mkdir(exist_ok=True)
+        self.upload, self.keep, self.clock = upload, keep, clock
         self._secret, self._size, self._measured = secrets.token_urlsafe(16), 0, 0.0
 
     async def accept(self, value: Any) -> Path | Foreign | None:
@@ -134,7 +136,7 @@ class Inbox:
 
     def _tidied(self) -> int:
         size, before = 0, self.clock() - self.keep
-        for place, _, names in os.walk(self.folder, topdown=False):
+        for place, _, names in os.walk(self.root, topdown=False):
             for name in names:
                 path = os.path.join(place, name)
                 try:
@@ -145,7 +147,7 @@ class Inbox:
                         size += facts.st_size
                 except OSError:
                     continue   # gone meanwhile
-            if place != str(self.folder):
+            if Path(place) not in (self.root, self.folder):
                 try:
                     if os.stat(place).st_ctime < before:
                         os.rmdir(place)

@@ -15,11 +15,12 @@ from typing import Any
 from gradio_client import Client
 from starlette.middleware import Middleware
 
+from aio import paths
 from aio.errors import AioError
 from aio.run import run
 from aio.spaces import prune
 from aio.ui import reach
-from aio.ui.app import build, scratch
+from aio.ui.app import build
 from aio.ui.calls import Calls
 from aio.ui.catalogue import Catalogue
 from aio.ui.door import Door, known
@@ -55,19 +56,19 @@ def launch(
     door = Door(known(auth, page))
     os.environ.update({
         "GRADIO_ANALYTICS_ENABLED": "False", "GRADIO_ANALYTICS_CACHE_FREQUENCY": str(10**9),   # else a table of all calls after each
-        "GRADIO_TEMP_DIR": str(own_folder(Path(os.environ.get("GRADIO_TEMP_DIR") or scratch() / "files"))),
     })
+    inbox = Inbox(own_folder(Path(os.environ.get("GRADIO_TEMP_DIR") or paths.temporary() / "page").absolute()), page["upload"], page["keep"])
+    os.environ["GRADIO_TEMP_DIR"] = str(inbox.folder)
     os.environ.setdefault("FORWARDED_ALLOW_IPS", ",".join(page["proxies"]))   # uvicorn's; it believes this machine's own else
-    inbox = Inbox(Path(os.environ["GRADIO_TEMP_DIR"]), page["upload"], page["keep"])
     blocks = build(offered, runner, inbox)
     output_dir = first.output_dir.resolve()
     output_dir.mkdir(parents=True, exist_ok=True)
     if rules := prune.rules(first):
-        prune.keep_pruning(rules, scratch())
+        prune.keep_pruning(rules, inbox.root)
     endpoints = {str(fn.api_name): needed(fn.fn, fn.input_parameter_names) for fn in blocks.fns.values() if fn.api_name in offered.modes}
     functions = {index: (fn.api_name if fn.api_name in endpoints else "", len(fn.inputs)) for index, fn in blocks.fns.items() if fn.fn}
     gate = functools.partial(
-        Gate, page=page, door=door, inbox=inbox, calls=Calls(endpoints, functions), hosts=reach.hosts(name, share, page))
+        Gate, page=page, door=door, inbox=inbox, calls=Calls(endpoints, functions), hosts=reach.hosts(name, share, page), tunnel=share)
     settings: Mapping[str, Any] = {
         "server_name": f"[{name}]" if ":" in name else name, "share": share, "app_kwargs": {"middleware": [Middleware(gate)]},
         "allowed_paths": [str(output_dir)] if page["gallery"]["show"] == "folder" else [],
