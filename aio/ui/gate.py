@@ -81,7 +81,7 @@ class Gate:
                 async with asyncio.timeout(PATIENCE):
                     while not heard and scope["method"] == "POST":
                         await hearing()
-            await _answer(send, error.status, str(error), error.headers)
+            await _answer(send, error.status, str(error), error.headers, plain=scope["path"].rstrip("/").endswith("/upload"))
         except Exception as error:
             told = begun and 400 <= getattr(error.__cause__ or error, "status_code", 500) < 500   # by gradio: there is no such session
             title, text = ("", "") if told else explain(error, self.page["messages"])
@@ -210,8 +210,9 @@ def _replayed(body: bytes, receive: Callable[..., Any]) -> Callable[..., Any]:
     return again
 
 
-async def _answer(send: Callable[..., Any], status: int, text: str, headers: Mapping[str, str]) -> None:
-    body = json.dumps({"detail": text} if status != 200 else {"success": True}).encode()
-    told = {"content-type": "application/json", "content-length": str(len(body)), **headers}
+async def _answer(send: Callable[..., Any], status: int, text: str, headers: Mapping[str, str], plain: bool = False) -> None:
+    """Answer as gradio would: a call's refusal in JSON, an upload's as the sentence itself, which the page shows."""
+    body = text.encode() if plain else json.dumps({"detail": text} if status != 200 else {"success": True}).encode()
+    told = {"content-type": "text/plain; charset=utf-8" if plain else "application/json", "content-length": str(len(body)), **headers}
     await send({"type": "http.response.start", "status": status, "headers": [(key.lower().encode(), value.encode()) for key, value in told.items()]})
     await send({"type": "http.response.body", "body": body})

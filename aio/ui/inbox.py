@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import contextlib
 import os
 import secrets
 import shutil
@@ -16,7 +17,7 @@ from urllib.parse import unquote, urljoin
 
 from filelock import FileLock, Timeout
 
-from aio.errors import MediaError
+from aio.errors import MediaError, OutputError
 
 ADDRESS = "/gradio_api/file="
 """What stands before a file's path in its address on this page."""
@@ -157,22 +158,30 @@ class Inbox:
 
 
 def own_folder(parent: Path) -> Path:
-    """A new folder below `parent` for this process alone, removed at its end; those that killed processes left go now."""
-    parent.mkdir(parents=True, exist_ok=True)
-    for left in parent.glob("*.lock"):
-        try:
-            with FileLock(left, timeout=0):
-                shutil.rmtree(left.with_suffix(""), ignore_errors=True)
-                left.unlink(missing_ok=True)
-        except (Timeout, OSError):   # its server lives
-            continue
+    """A new folder below `parent` for this process alone, removed at its end; those that killed processes left go now.
+
+    Raises:
+        OutputError: it cannot be made.
+    """
     folder = parent / secrets.token_hex(8)
-    lock = FileLock(folder.with_suffix(".lock"))
-    lock.acquire(timeout=1)
-    _LOCKS.append(lock)   # held as long as the process lives
-    folder.mkdir(mode=0o700)
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        for left in parent.glob("*.lock"):
+            _clear(left)
+        lock = FileLock(folder.with_suffix(".lock"))
+        lock.acquire(timeout=1)
+        _LOCKS.append(lock)   # held as long as the process lives
+        folder.mkdir(mode=0o700)
+    except OSError as error:
+        raise OutputError(f"{parent} cannot be written ({error.strerror or error}); set GRADIO_TEMP_DIR to another folder") from None
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
+
+
+def _clear(left: Path) -> None:
+    with contextlib.suppress(Timeout, OSError), FileLock(left, timeout=0):   # not where its server lives
+        shutil.rmtree(left.with_suffix(""), ignore_errors=True)
+        left.unlink(missing_ok=True)
 
 
 _LOCKS: list[FileLock] = []

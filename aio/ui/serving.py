@@ -15,7 +15,7 @@ from typing import Any
 from gradio_client import Client
 from starlette.middleware import Middleware
 
-from aio import paths
+from aio import outputs, paths
 from aio.errors import AioError
 from aio.run import run
 from aio.spaces import prune
@@ -54,15 +54,10 @@ def launch(
     """
     page, first, name = offered.page, next(iter(offered.modes.values())), name or reach.listening()
     door = Door(known(auth, page))
-    os.environ.update({
-        "GRADIO_ANALYTICS_ENABLED": "False", "GRADIO_ANALYTICS_CACHE_FREQUENCY": str(10**9),   # else a table of all calls after each
-    })
-    inbox = Inbox(own_folder(Path(os.environ.get("GRADIO_TEMP_DIR") or paths.temporary() / "page").absolute()), page["upload"], page["keep"])
-    os.environ["GRADIO_TEMP_DIR"] = str(inbox.folder)
-    os.environ.setdefault("FORWARDED_ALLOW_IPS", ",".join(page["proxies"]))   # uvicorn's; it believes this machine's own else
+    inbox = _surroundings(page, name)
     blocks = build(offered, runner, inbox)
+    outputs.prepare(first.output_dir, first.output_name)
     output_dir = first.output_dir.resolve()
-    output_dir.mkdir(parents=True, exist_ok=True)
     if rules := prune.rules(first):
         prune.keep_pruning(rules, inbox.root)
     endpoints = {str(fn.api_name): needed(fn.fn, fn.input_parameter_names) for fn in blocks.fns.values() if fn.api_name in offered.modes}
@@ -80,12 +75,25 @@ def launch(
     served = _serve(blocks, settings, options, door)
     if not options.get("quiet"):
         where = blocks.share_url or reach.address(name, blocks.server_port)
-        print(reach.line(where, name, bool(blocks.share_url), page, door.locked, output_dir), flush=True)
-        if blocks.mcp_server:
-            print(f"mcp:  {where}/gradio_api/mcp/", flush=True)
+        with contextlib.suppress(OSError):   # nobody listens; the page is there all the same
+            print(reach.line(where, name, bool(blocks.share_url), page, door.locked, output_dir), flush=True)
+            if blocks.mcp_server:
+                print(f"mcp:  {where}/gradio_api/mcp/", flush=True)
     if not options.get("prevent_thread_lock"):
         blocks.block_thread()
     return served
+
+
+def _surroundings(page: Mapping[str, Any], name: str) -> Inbox:
+    """What gradio and uvicorn read in the environment, and the page's own folder."""
+    given = os.environ.get("GRADIO_TEMP_DIR")
+    inbox = Inbox(own_folder(Path(given).absolute() if given else paths.temporary() / "page"), page["upload"], page["keep"])
+    past = [os.environ.get("no_proxy") or os.environ.get("NO_PROXY"), *reach.OWN, name]   # gradio asks its own server for things
+    os.environ.update(
+        GRADIO_ANALYTICS_ENABLED="False", GRADIO_ANALYTICS_CACHE_FREQUENCY=str(10**9),   # else a table of all calls after each
+        GRADIO_TEMP_DIR=str(inbox.folder), no_proxy=",".join(filter(None, past)), NO_PROXY=",".join(filter(None, past)))
+    os.environ.setdefault("FORWARDED_ALLOW_IPS", ",".join(page["proxies"]))   # uvicorn's; it believes this machine's own else
+    return inbox
 
 
 def _serve(blocks: Page, settings: Mapping[str, Any], options: Mapping[str, Any], door: Door) -> Any:
@@ -94,11 +102,14 @@ def _serve(blocks: Page, settings: Mapping[str, Any], options: Mapping[str, Any]
     try:
         with contextlib.redirect_stdout(said):
             served = blocks.launch(**{**settings, **options, "prevent_thread_lock": True, "quiet": True})
-    except Exception as error:   # the port is taken, the name is unknown, ...
-        raise AioError(f"the page cannot be served: {error}; choose another port with GRADIO_SERVER_PORT=…, "
-                       "or another address with GRADIO_SERVER_NAME=…") from None
+    except OSError:
+        raise AioError(f"the page cannot be served at {settings['server_name']}: its ports are taken, or this is no address of this machine; "
+                       "choose another port with GRADIO_SERVER_PORT=…, or another address with GRADIO_SERVER_NAME=…") from None
+    except Exception as error:   # e.g. a proxy of the environment, where gradio looks whether the page is there
+        raise AioError(f"the page cannot be served: {' '.join(str(error).split())}") from None
     if settings["share"] and not blocks.share_url:
-        print(f"aio: there is no public address now: {' '.join(said.getvalue().split()) or 'gradio.live does not answer'}", file=sys.stderr)
+        why = " ".join(said.getvalue().split()).split(" Please")[0] or "gradio.live does not answer"
+        print(f"aio: there is no public address now, only this machine reaches the page: {why}", file=sys.stderr, flush=True)
     if door.locked and blocks.mcp_server:   # gradio's MCP server is a client of this server
         blocks.mcp_server_obj._client_instance = Client(
             blocks.local_url, download_files=False, verbose=False, analytics_enabled=False, ssl_verify=False, _skip_components=False,
