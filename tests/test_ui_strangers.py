@@ -64,6 +64,20 @@ def call(page, mode, **values):
     return re.findall(r"event: (\w+)\ndata: (.*)", events)[-1]
 
 
+def inner(page, index, data, event=None):
+    """(status, text) of a call of what only the page itself uses, by its number."""
+    body = {"data": data, "fn_index": index, "session_hash": "stranger", "event_data": event}
+    if not page.blocks.fns[index].queue:
+        return ask(page, "/gradio_api/run/predict", body)
+    status, text = ask(page, "/gradio_api/queue/join", body)
+    return ask(page, f"/gradio_api/call/inner/{json.loads(text)['event_id']}") if status == 200 else (status, text)
+
+
+def named(page, name):
+    """Numbers of the page's own functions of that name."""
+    return [index for index, fn in page.blocks.fns.items() if getattr(fn.fn, "__name__", "") == name]
+
+
 def said(text):
     """Field -> sentence, of a refused call."""
     return {one["parameter_name"]: one["message"] for one in json.loads(text)["detail"] if not one["is_valid"]}
@@ -216,10 +230,10 @@ def test_what_only_the_page_itself_calls_answers_anything_in_words_and_shows_no_
     events = [None, {"index": 0, "value": "x"}, {"index": "x", "value": 1}, {"index": -1, "value": 1}, [1]]
     for index, fn in page.blocks.fns.items():
         for junk, event in zip(made, events, strict=True):
-            data = [junk] * len(fn.inputs)
-            status, text = ask(page, "/gradio_api/run/predict", {"data": data, "fn_index": index, "session_hash": "a", "event_data": event})
-            assert status in (200, 404, 500) and "private.png" not in text and "Traceback" not in text
-            assert status != 500 or json.loads(text)["error"].startswith(("Please check the call", "Something went wrong"))
+            status, text = inner(page, index, [junk] * len(fn.inputs), event)
+            assert status in (200, 404, 422, 500) and "private.png" not in text and "Traceback" not in text
+            refusal = json.loads(text).get("error") if status == 500 else None
+            assert refusal is None or refusal.startswith(("Please check the call", "Something went wrong"))
     assert "InvalidPathError" not in capfd.readouterr().err
 
 
@@ -227,11 +241,9 @@ def test_what_only_the_page_itself_calls_answers_anything_in_words_and_shows_no_
 def test_a_recipe_of_the_server_fills_no_form(page, more):
     private = page.outputs / "private.json"
     private.write_text(json.dumps({"mode": "t2v", "params": {"prompt": "a private prompt"}}))
-    fillers = [index for index, fn in page.blocks.fns.items() if getattr(fn.fn, "__name__", "") == "fill" and len(fn.inputs) == 1]
+    fillers = [index for index in named(page, "fill") if len(page.blocks.fns[index].inputs) == 1]
     for index in fillers:   # an mp4 that is dropped, and the recipe of the result
-        body = {"data": [{"path": str(private), **more}], "fn_index": index, "session_hash": "fill"}
-        event = json.loads(ask(page, "/gradio_api/queue/join", body)[1])["event_id"]
-        text = ask(page, f"/gradio_api/call/fill/{event}")[1]
+        text = inner(page, index, [{"path": str(private), **more}])[1]
         assert NO_FILE in text and "private" not in text
     assert len(fillers) == 2
 
@@ -239,9 +251,8 @@ def test_a_recipe_of_the_server_fills_no_form(page, more):
 def test_another_visitors_result_is_out_of_reach(page):
     mine = json.loads(call(page, "t2v", **{**SMALL, "prompt": "my own words"})[1])
     made = Path(mine[0]["path"]).name
-    pick = next(index for index, fn in page.blocks.fns.items() if getattr(fn.fn, "__name__", "") == "pick")
-    body = {"data": [None], "fn_index": pick, "session_hash": "stranger", "event_data": {"index": 0, "value": "x"}}
-    answers = [ask(page, "/gradio_api/run/predict", body)[1]]
+    answers = [inner(page, index, [[made]], {"index": 0, "value": "x"})[1] for index in named(page, "pick")]
+    assert "Reload this page" in answers[0]
     guesses = (page.outputs / made, page.inbox / made, page.inbox, f"{page.inbox}/*/{made}", page.inbox.parent / made)
     answers += [ask(page, f"/gradio_api/file={guess}")[1] for guess in guesses]
     assert not any("my own words" in answer or '"path"' in answer for answer in answers)
@@ -268,9 +279,8 @@ def test_a_fault_of_the_forms_and_of_the_server_itself_is_told_in_words(page, mo
     monkeypatch.setattr("aio.ui.forms.Form.compose", broken)
     kind, text = call(page, "t2v", **SMALL)
     assert kind == "error" and "a fault of aio" in text and "/srv" not in text
-    outlook = next(index for index, fn in page.blocks.fns.items() if getattr(fn.fn, "__name__", "") == "consequences")
-    data = [None] * len(page.blocks.fns[outlook].inputs)
-    assert "at fault" in ask(page, "/gradio_api/run/predict", {"data": data, "fn_index": outlook, "session_hash": "a"})[1]
+    outlook = named(page, "consequences")[0]
+    assert "at fault" in inner(page, outlook, [None] * len(page.blocks.fns[outlook].inputs))[1]
     monkeypatch.setattr("aio.ui.calls.Calls.checked", broken)
     status, text = ask(page, "/gradio_api/call/v2/t2v", SMALL)
     assert status == 500 and "a fault of aio" in text and "/srv" not in text
@@ -278,7 +288,7 @@ def test_a_fault_of_the_forms_and_of_the_server_itself_is_told_in_words(page, mo
 
 def test_sessions_are_kept_up_to_a_number(tmp_path):
     with uisite.site(tmp_path, "ui.sessions=5") as served:
-        refresh = next(index for index, fn in served.blocks.fns.items() if getattr(fn.fn, "__name__", "") == "refresh")
+        refresh = named(served, "refresh")[0]
         for number in range(12):
             assert ask(served, "/gradio_api/run/predict", {"data": [], "fn_index": refresh, "session_hash": f"visitor{number}"})[0] == 200
         assert len(served.blocks.state_holder.session_data) <= 5
@@ -289,10 +299,26 @@ def test_a_visitor_has_a_rate_of_runs_of_other_calls_and_of_uploads(tmp_path, sa
     with uisite.site(tmp_path, "ui=shared", *slow) as served:
         runs = [call(served, "t2v", **SMALL) for _ in range(3)]
         assert [kind for kind, _ in runs] == ["complete", "complete", 429] and "try again in" in runs[2][1]
-        refresh = next(index for index, fn in served.blocks.fns.items() if getattr(fn.fn, "__name__", "") == "refresh")
+        refresh = named(served, "refresh")[0]
         body = {"data": [], "fn_index": refresh}
         assert [ask(served, "/gradio_api/run/predict", {**body, "session_hash": f"new{n}"})[0] for n in range(5)] == [200, 200, 200, 429, 429]
         assert [upload(served, samples / "astronaut.png")[0] for _ in range(3)] == [200, 200, 429]
+
+
+def test_a_run_through_mcp_counts_for_the_visitor_who_asks(tmp_path):
+    from mcp import ClientSession
+    from mcp.client.streamable_http import streamablehttp_client
+
+    async def talk(url):
+        async with streamablehttp_client(f"{url}/gradio_api/mcp/") as (read, write, _), ClientSession(read, write) as session:
+            await session.initialize()
+            return [await session.call_tool("t2v", SMALL) for _ in range(2)]
+
+    with uisite.site(tmp_path, "ui=shared", "ui.visitor.runs_per_minute=1") as served:
+        first, second = asyncio.run(talk(served.url))
+        assert not first.isError and second.isError and "429" in second.content[0].text
+        forged = {"X_Aio_Visitor": "guess 10.9.9.9", "X_Aio_Inner": "guess"}
+        assert ask(served, "/gradio_api/call/v2/t2v", SMALL, **forged)[0] == 429
 
 
 def test_uploads_are_bounded_in_bytes_each_and_in_all(tmp_path, samples):
@@ -519,6 +545,27 @@ def test_the_command_says_who_reaches_the_page_and_nothing_about_python(tmp_path
 def test_a_port_that_is_none_is_named(tmp_path):
     run = aio(tmp_path, "ui", "engine=preview", GRADIO_SERVER_PORT="many")
     assert run.returncode == 2 and run.stderr == "aio: GRADIO_SERVER_PORT: 'many' is no port; give a number from 1 to 65535\n"
+
+
+def test_a_proxy_of_the_environment_does_not_come_between_the_page_and_itself(tmp_path):
+    env = {"http_proxy": "http://127.0.0.1:1", "HTTP_PROXY": "http://127.0.0.1:1", "no_proxy": "", "NO_PROXY": ""}
+    script = ("import sys; sys.path.insert(0, sys.argv[1]); import uisite; from pathlib import Path\n"
+              "with uisite.site(Path(sys.argv[2]), auth='me:word') as served: print(served.url)")
+    run = subprocess.run([sys.executable, "-c", script, str(ROOT / "tests"), str(tmp_path)], capture_output=True, text=True,
+                         env={**os.environ, "PYTHONPATH": str(ROOT), **env})
+    assert run.stdout.startswith("http://127.0.0.1"), run.stderr
+
+
+@pytest.mark.parametrize(("env", "words", "said"), [
+    ({"GRADIO_SERVER_NAME": "192.0.2.77"}, [], "the page cannot be served at 192.0.2.77: its ports are taken, or this is no address"),
+    ({"GRADIO_TEMP_DIR": "/dev/null/x"}, [], "set GRADIO_TEMP_DIR to another folder"),
+    ({}, ["output.dir=/dev/null/x"], "output.dir: cannot write /dev/null/x"),
+    ({"AIO_UI_AUTH": SECRET}, [], "AIO_UI_AUTH: this is no name with a password; give name:password"),
+    ({}, ["ui.auth="], "ui.auth: this is no name with a password"),
+])
+def test_a_page_that_cannot_be_served_says_why_in_words(tmp_path, env, words, said):
+    run = aio(tmp_path, "ui", "engine=preview", *words, TMPDIR=str(tmp_path), **env)
+    assert run.returncode in (1, 2) and said in run.stderr and "Traceback" not in run.stderr and SECRET not in run.stderr
 
 
 # Its files

@@ -175,9 +175,10 @@ def _refresh(desk: Desk, offered: Catalogue, output_dir: Path) -> Callable[..., 
 
 def _pick(output_dir: Path, desk: Desk) -> Callable[..., Any]:
     def pick(names: list[str], request: gr.Request, event: gr.SelectData) -> tuple[Any, ...]:
-        chosen = names[event.index] if type(event.index) is int and 0 <= event.index < len(names) else ""
-        own = desk.page["gallery"]["show"] != "session" or chosen in desk.made(request.session_hash)
-        path = output_dir.resolve() / chosen
+        if type(event.index) is not int or not 0 <= event.index < len(names):
+            return gr.skip(), gr.skip(), gr.skip(), cards.status("failed", "Reload this page", "What it shows is too old to be chosen from.")
+        path = output_dir.resolve() / names[event.index]
+        own = desk.page["gallery"]["show"] != "session" or path.name in desk.made(request.session_hash)
         if not own or not path.is_file():
             return gr.skip(), gr.skip(), gr.skip(), cards.status("failed", "Gone", "This file has been removed from the output folder.")
         try:
