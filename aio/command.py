@@ -39,6 +39,7 @@ class Command:
         config_dirs: folders given with --config-dir. multirun: -m. help: -h.
         target: the file or folder of `replay` and `sheet`.
         jobs: a sweep's table (`jobs=@shots.csv`). resume: a sweep folder to go on with (`resume=DIR`).
+        auth: the page's names and passwords (`ui.auth=…`), which never enter the configuration.
     """
 
     verb: str = "run"
@@ -52,6 +53,7 @@ class Command:
     target: str = ""
     jobs: str = ""
     resume: str = ""
+    auth: str | None = field(default=None, repr=False)
 
     def compose(self) -> Config:
         """The configuration of a single run."""
@@ -170,6 +172,8 @@ def parse(argv: Sequence[str], verbs: Iterable[str]) -> Command:
             command.flags.append(word)   # install=bash, query=bash belong to Hydra
         else:
             _sort(command, word, groups, given)
+    if command.auth is not None and command.verb != "ui":
+        raise ConfigError("ui.auth: only the page asks for a password: python -m aio ui ui.auth=…")
     if (command.jobs or command.resume) and not command.multirun:
         raise ConfigError("jobs=… and resume=… belong to a sweep: add -m")
     if command.params and not command.multirun:
@@ -196,10 +200,12 @@ def _sort(command: Command, word: str, groups: Iterable[str], given: dict[str, s
     key, value = match["key"], match["value"]
     name = key.removeprefix("params.")
     if name in given:
-        both = f"{given[name]} and {word}"
+        both = f"{given[name]} and {word}" if name != "ui.auth" else "two passwords"
         raise ConfigError(f"{name} is given twice, {both}; give it once{_together(command, name, groups)}")
     given[name] = word
-    if key in ("jobs", "resume"):
+    if name == "ui.auth":
+        command.auth = value or ""   # in the configuration other commands would print it
+    elif key in ("jobs", "resume"):
         if not value:
             raise ConfigError(f"{key}: nothing is given; write {'jobs=@TABLE.csv' if key == 'jobs' else 'resume=DIR, the folder of a sweep'}")
         setattr(command, key, value)

@@ -86,7 +86,7 @@ def doctor(command: Command) -> int:
 
 
 def ui(command: Command) -> int:
-    """Serve the web page until Ctrl-C; --share gives it a public address."""
+    """Serve the web page until Ctrl-C; --share gives it a public address. Where others reach it, `ui=shared` is taken unless `ui` is given."""
     import importlib.util
 
     command.expect({"share"})
@@ -95,9 +95,11 @@ def ui(command: Command) -> int:
         raise ConfigError(f"ui: {names}: give this in the page's form; here only choices such as engine=preview or output.dir=… count")
     if importlib.util.find_spec("gradio") is None:
         raise ConfigError("ui: gradio is not installed: run `pip install 'aio[ui]'`")
+    from aio.ui import reach
     from aio.ui.start import serve
 
-    serve(command.overrides, command.config_dirs, share="share" in command.options)
+    share = "share" in command.options
+    serve(reach.settled(command.overrides, share), command.config_dirs, share=share, auth=command.auth)
     return 0
 
 

@@ -5,6 +5,10 @@ Overhead: on the server's side of a call, from the POST that queues a /t2v of on
 over plain HTTP, less the same job through aio.run in a second process that does nothing else. Both take turns, so that other
 work on the machine slows both; medians over CALLS jobs on the preview engine. A call through gradio_client is given beside it: its
 polling is not the page's. CPU: seconds of the processes, which other work hardly changes. Writes to a temporary folder only.
+
+    python bench/ui.py memory [calls]
+
+Memory: the resident megabytes (VmRSS) of `ui=shared` after the first call, and after CALLS more, each of a new session.
 """
 
 import contextlib
@@ -21,7 +25,8 @@ import time
 import urllib.request
 from pathlib import Path
 
-CALLS = int(sys.argv[1]) if len(sys.argv) > 1 else 20
+NUMBERS = [int(word) for word in sys.argv[1:] if word.isdigit()]
+CALLS = NUMBERS[0] if NUMBERS else 200 if "memory" in sys.argv else 20
 ROOT = Path(__file__).resolve().parent.parent
 VALUES = {"prompt": "x", "width": 256, "height": 256, "seconds": 0.5}
 BARE = """import gradio as gr
@@ -36,9 +41,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         words = {"aio": [str(ROOT / "app.py"), "engine=preview"], "bare gradio": ["-c", BARE]}
         for name in ("bare gradio", "aio", "bare gradio", "aio"):
-            with served(words[name], folder) as (port, wall, cpu):
+            with served(words[name], folder) as (port, wall, cpu, _):
                 print(f"start of {name}: {wall:.2f} s, {cpu:.2f} CPU s (load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores)")
-        with served(words["aio"], folder) as (port, _, _):
+        with served(words["aio"], folder) as (port, _, _, _):
             call, engine, client = raw(port), direct(Path(folder) / "direct"), through_client(port)
             for work in (call, engine, client):
                 work()   # warm
@@ -48,9 +53,26 @@ def main() -> None:
     print(f"call: {called:.0f} ms, engine: {own:.0f} ms, overhead: {overhead:.0f} ms; through gradio_client: {by_client:.0f} ms (medians of {CALLS})")
 
 
+def memory() -> None:
+    """Print how the server grows with its visitors."""
+    with tempfile.TemporaryDirectory() as folder:
+        free = ["ui.visitor.runs_per_minute=100000", "ui.visitor.events_per_minute=100000"]
+        with served([str(ROOT / "app.py"), "engine=preview", "ui=shared", *free], folder) as (port, _, _, process):
+            for number in range(CALLS + 1):
+                raw(port)()
+                if number in (0, 20, CALLS // 2, CALLS):
+                    print(f"after {number + 1} calls, each of a new session: {resident(process)} MB", flush=True)
+
+
+def resident(process: int) -> int:
+    """VmRSS in megabytes."""
+    status = Path(f"/proc/{process}/status").read_text()
+    return int(status.split("VmRSS:")[1].split()[0]) // 1000
+
+
 @contextlib.contextmanager
 def served(words: list[str], folder: str):
-    """A server in its own process: (port, seconds until the page is there, CPU seconds with its children until then)."""
+    """A server in its own process: (port, seconds until the page is there, CPU seconds with its children until then, process id)."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -62,7 +84,7 @@ def served(words: list[str], folder: str):
             time.sleep(0.02)
         wall = time.perf_counter() - began
         ticks = Path(f"/proc/{server.pid}/stat").read_text().rsplit(")", 1)[1].split()[11:15]
-        yield port, wall, sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
+        yield port, wall, sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK"), server.pid
     finally:
         server.terminate()
         server.wait()
@@ -126,4 +148,4 @@ def through_client(port: int):
 
 
 if __name__ == "__main__":
-    main()
+    memory() if "memory" in sys.argv else main()

@@ -22,7 +22,8 @@ from aio.config import choices, compose
 from aio.errors import Cancelled, EngineError, InvalidParams, MediaError, ModelMissing, OutOfMemory, OutputError
 from aio.spaces import refusals
 from aio.ui import catalogue, forms, recipes, uploads, words
-from aio.ui.running import Line, Run
+from aio.ui.running import Run
+from aio.ui.visitors import Line
 from aio.values import Event, Job
 
 SMALL = {"prompt": "x", "width": 256, "height": 256, "seconds": 0.5}

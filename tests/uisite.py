@@ -62,10 +62,10 @@ patches:
 
 
 @contextmanager
-def site(folder: Path, *overrides: str):
-    """A served page: url, outputs, floor and blocks. Its files lie in `folder`."""
+def site(folder: Path, *overrides: str, **options):
+    """A served page: url, outputs, inbox, floor and blocks. Its files lie in `folder`; options are launch's."""
     from aio.ui import catalogue
-    from aio.ui.app import launch
+    from aio.ui.serving import launch
 
     before = os.environ.get("GRADIO_TEMP_DIR")
     os.environ["GRADIO_TEMP_DIR"] = str(folder / "cache")
@@ -73,9 +73,10 @@ def site(folder: Path, *overrides: str):
     mine = seventh(folder / "mine")
     offered, faults = catalogue.read(["engine=preview", f"output.dir={outputs}", *overrides], [mine])
     assert not faults
-    app, url, _ = launch(offered, runner=floor, prevent_thread_lock=True, quiet=True)
+    app, url, _ = launch(offered, runner=floor, prevent_thread_lock=True, **{"quiet": True, **options})
+    blocks = app.get_blocks()
     try:
-        yield SimpleNamespace(url=url.rstrip("/"), blocks=app.get_blocks(), floor=floor, outputs=outputs, mine=mine)
+        yield SimpleNamespace(url=url.rstrip("/"), blocks=blocks, floor=floor, outputs=outputs, mine=mine, inbox=blocks.inbox.folder)
     finally:
         floor.release()
         app.get_blocks().close(verbose=False)

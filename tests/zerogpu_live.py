@@ -302,7 +302,7 @@ def test_the_page_runs_on_a_gpu_for_its_visitor_and_words_a_refusal(stage):
     from gradio_client import Client
 
     from aio.ui import catalogue
-    from aio.ui.app import launch
+    from aio.ui.serving import launch
 
     overrides = ["engine=comfyui", f"output.dir={stage / 'outputs'}", f"platform.timings={stage / 'timings.jsonl'}"]
     app, url, _ = launch(catalogue.read(overrides)[0], prevent_thread_lock=True, quiet=True)

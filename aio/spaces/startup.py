@@ -24,8 +24,9 @@ from aio.spaces.mirror import mirror
 PRELOADED = "~/.cache/huggingface/hub"
 """Where `preload_from_hub` puts files at build time, whatever HF_HOME says (the Hub's page "Spaces configuration reference")."""
 
-SERVER = {"GRADIO_SERVER_NAME": "0.0.0.0", "GRADIO_SERVER_PORT": "7860"}
-"""Where a Space must listen (the Hub's page "Spaces", app_port): a Space sets the first itself."""
+SERVER = {"GRADIO_SERVER_NAME": "0.0.0.0", "GRADIO_SERVER_PORT": "7860", "FORWARDED_ALLOW_IPS": "10.0.0.0/8,172.16.0.0/12,192.168.0.0/16"}
+"""Where a Space must listen (the Hub's page "Spaces", app_port): a Space sets the first itself. The last: the Hub's proxy, which
+stands within the cluster, says who asks (uvicorn takes the last address of X-Forwarded-For that is not one of these)."""
 
 
 def prepare(words: Sequence[str] = (), say: Callable[[str], None] = lambda line: print(f"aio: {line}", file=sys.stderr, flush=True)) -> list[str]:

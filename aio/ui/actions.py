@@ -5,6 +5,7 @@ An event changes as few components as it can: gradio's frontend looks each of th
 
 from __future__ import annotations
 
+import functools
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +17,7 @@ from aio.ui import cards, gallery, recipes, uploads, widgets, words
 from aio.ui.catalogue import Catalogue
 from aio.ui.forms import CHOICES, Form
 from aio.ui.handlers import Desk
+from aio.ui.inbox import Foreign
 from aio.ui.toolkit import gr
 
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
@@ -53,7 +55,8 @@ def wire(
     mode.change(lambda chosen: [gr.update(visible=name == chosen) for name in forms], mode, columns, **AT_ONCE)
     fills = {name: gr.State(None) for name in forms}   # mode -> values for its form
     for name, (_, parts, _) in built.items():
-        fills[name].change(lambda values, names=tuple(parts): [values[one] for one in names], fills[name], list(parts.values()), **AT_ONCE)
+        filled = functools.partial(lambda names, values: [values[one] if values else gr.skip() for one in names], tuple(parts))
+        fills[name].change(filled, fills[name], list(parts.values()), **AT_ONCE)
     wanted = [mode, result["dropped"], *fills.values()]
     result["drop"].upload(_filler(recipes.read, desk, forms, fills, mode, result), result["drop"], wanted, **QUIET)
     result["again"].click(_filler(recipes.saved, desk, forms, fills, mode, result), result["recipe"], wanted, **QUIET)
@@ -87,8 +90,9 @@ def _outlook(form: Form, given: Mapping[str, Any]) -> str:
         return cards.consequences(*form.outlook(given))
     except InvalidParams as error:
         return cards.unsettled(form.sentences(error, given))
-    except AioError as error:
-        return cards.unsettled(uploads.without_folders(str(error), given.values()))
+    except Exception as error:
+        known = isinstance(error, AioError)
+        return cards.unsettled(uploads.without_folders(str(error), given.values()) if known else words.logged(error))
 
 
 def _live(form: Form, parts: Mapping[str, Any], around: Mapping[str, Any]) -> None:
@@ -139,8 +143,10 @@ def _sampler(form: Form, index: int, desk: Desk, names: Sequence[str]) -> Callab
 def _filler(
     read: Callable[[Path], dict[str, Any]], desk: Desk, forms: Mapping[str, Form], fills: Mapping[str, Any], mode: Any, result: Mapping[str, Any]
 ) -> Callable[[Any], dict[Any, Any]]:
-    def fill(file: str | None) -> dict[Any, Any]:
+    def fill(file: str | Foreign | None) -> dict[Any, Any]:
         try:
+            if isinstance(file, Foreign):
+                raise MediaError(file.words[:1].upper() + file.words[1:])
             recipe = read(Path(file or ""))
         except MediaError as error:
             return {result["dropped"]: cards.unsettled(uploads.without_folders(str(error)))}
@@ -168,9 +174,12 @@ def _refresh(desk: Desk, offered: Catalogue, output_dir: Path) -> Callable[..., 
 
 
 def _pick(output_dir: Path, desk: Desk) -> Callable[..., Any]:
-    def pick(names: list[str], event: gr.SelectData) -> tuple[Any, ...]:
+    def pick(names: list[str], request: gr.Request, event: gr.SelectData) -> tuple[Any, ...]:
+        if type(event.index) is not int or not 0 <= event.index < len(names):
+            return gr.skip(), gr.skip(), gr.skip(), cards.status("failed", "Reload this page", "What it shows is too old to be chosen from.")
         path = output_dir.resolve() / names[event.index]
-        if not path.is_file():
+        own = desk.page["gallery"]["show"] != "session" or path.name in desk.made(request.session_hash)
+        if not own or not path.is_file():
             return gr.skip(), gr.skip(), gr.skip(), cards.status("failed", "Gone", "This file has been removed from the output folder.")
         try:
             recipe = recipes.read(path)

@@ -3,53 +3,31 @@
 from __future__ import annotations
 
 import inspect
-import os
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from aio import paths
-from aio.errors import AioError
-from aio.run import run
-from aio.spaces import prune
 from aio.ui import actions, cards, widgets
 from aio.ui.catalogue import Catalogue
 from aio.ui.forms import Form, form
+from aio.ui.guard import Page
 from aio.ui.handlers import Desk, endpoint, order, validator
+from aio.ui.inbox import Inbox
 from aio.ui.running import Runner
-from aio.ui.theme import CSS, theme
 from aio.ui.toolkit import gr
-
-REPAIRS = """() => {
-  const repair = () => {
-    document.querySelectorAll('.empty[aria-label]:not([role])').forEach(e => e.setAttribute('role', 'img'));
-    document.querySelectorAll('input[type=radio]').forEach(e => {
-      const name = 'one-of-' + e.closest('.block').id;
-      if (e.name !== name) e.name = name;
-    });
-  };
-  repair(); new MutationObserver(repair).observe(document.body, {childList: true, subtree: true});
-}"""
-"""What gradio's markup lacks: a role for its labelled empty frames, and one name a radio group, so that arrow keys move within it."""
 
 Parts = dict[str, Any]
 """Name of a field or choice -> its component."""
 
 
-def scratch() -> Path:
-    """Folder of the page's own temporary files."""
-    return paths.temporary() / "page"
-
-
-def build(offered: Catalogue, runner: Runner = run) -> gr.Blocks:
-    """The page of a catalogue; `runner` is aio.run.run, or something around it."""
+def build(offered: Catalogue, runner: Runner, inbox: Inbox) -> Page:
+    """The page of a catalogue; `runner` is aio.run.run, or something around it. Its files lie in `inbox`."""
     page, first = offered.page, next(iter(offered.modes.values()))
-    desk = Desk(page, scratch(), runner)
+    desk = Desk(page, inbox.root, runner)
     forms = {name: form(offered, name) for name in offered.modes}
-    with gr.Blocks(title=f"{page['title']}: {page['tagline']}", analytics_enabled=False, fill_width=True, delete_cache=(600, page["keep"])) as blocks:
-        blocks.queue(max_size=4 * page["queue"]["waiting"], default_concurrency_limit=4)   # here, as it describes all there is
+    with Page(title=f"{page['title']}: {page['tagline']}", analytics_enabled=False, fill_width=True, delete_cache=(600, page["keep"])) as blocks:
+        blocks.inbox, blocks.characters, blocks.messages = inbox, page["limits"]["characters"], page["messages"]
+        blocks.queue(max_size=4 * page["queue"]["waiting"], default_concurrency_limit=4, api_open=False)   # here, as it describes all there is
         gr.HTML(f'<header class="aio-head"><h1>{page["title"]}</h1><p>{page["tagline"]}</p></header>')
-        mode = gr.Radio(
+        mode = widgets.Radio(
             [(config.title, name) for name, config in offered.modes.items()], value=first.mode, label="Mode", elem_id="modes", container=False)
         with gr.Row(equal_height=False, elem_classes="aio-columns"):
             with gr.Column(scale=6, min_width=320):
@@ -96,7 +74,7 @@ def _form(form: Form) -> tuple[Parts, Parts]:
         with gr.Row(elem_classes="aio-seed"):
             parts[name] = _part(form, name, min_width=150)
             fresh = form.fields[name].control_after_generate == "randomize"
-            around["fresh"] = gr.Checkbox(fresh, label="New one for every run", min_width=150, elem_id=f"{form.mode}-fresh")
+            around["fresh"] = widgets.Checkbox(fresh, label="New one for every run", min_width=150, elem_id=f"{form.mode}-fresh")
             around["last"] = gr.Button("Reuse last", size="sm", min_width=110, scale=0, elem_id=f"{form.mode}-last")
             around["used"] = gr.State(None)
             around["seed"] = name
@@ -113,7 +91,7 @@ def _form(form: Form) -> tuple[Parts, Parts]:
                 for name in pair:
                     parts[name] = _part(form, name, min_width=200)
     if "lora" not in parts:
-        parts["lora"] = gr.CheckboxGroup([], value=[], visible=False)
+        parts["lora"] = widgets.CheckboxGroup([], value=[], visible=False)
     around["outlook"] = gr.HTML("", elem_id=f"{form.mode}-outlook", container=False)
     around["run"] = gr.Button("Run", variant="primary", size="lg", elem_id=f"{form.mode}-run", elem_classes="aio-run")
     return {name: parts[name] for name in names}, around
@@ -131,9 +109,9 @@ def _choices(form: Form, group: str) -> Any:
     choices = [(f"{choice.title}: {choice.summary}" if choice.summary else choice.title, choice.name) for choice in offered]
     look = {"elem_id": f"{form.mode}-{group}", "elem_classes": "aio-choices"}
     if group == "lora":
-        return gr.CheckboxGroup(choices, value=[], label="Any number of them", **look)
+        return widgets.CheckboxGroup(choices, value=[], label="Any number of them", **look)
     title = {"preset": "Preset", "model": "Model precision"}[group]
-    return gr.Radio(choices, value=form.config.choices[group], label=title, **look)
+    return widgets.Radio(choices, value=form.config.choices[group], label=title, **look)
 
 
 def _result() -> Parts:
@@ -144,9 +122,9 @@ def _result() -> Parts:
     with gr.Accordion("Recipe", open=False, elem_id="recipe"):
         parts["command"] = gr.Textbox("", label="Command line", lines=3, max_lines=12, interactive=False, buttons=["copy"], elem_id="command")
         with gr.Row():
-            parts["recipe"] = gr.DownloadButton("Download the recipe (JSON)", size="sm", elem_id="recipe-file")
+            parts["recipe"] = widgets.DownloadButton("Download the recipe (JSON)", size="sm", elem_id="recipe-file")
             parts["again"] = gr.Button("Fill the form with it", size="sm", elem_id="again")
-    parts["drop"] = gr.File(label="Drop an mp4 made by aio to fill the form again", file_types=[".mp4"], height=120, elem_id="drop")
+    parts["drop"] = widgets.File(label="Drop an mp4 made by aio to fill the form again", file_types=[".mp4"], height=120, elem_id="drop")
     parts["dropped"] = gr.HTML("", elem_id="dropped", container=False)
     return parts
 
@@ -158,35 +136,3 @@ def _gallery() -> Parts:
             object_fit="cover", buttons=[], elem_id="results",
         )
     return {"grid": grid, "names": gr.State([])}
-
-
-def launch(offered: Catalogue, runner: Runner = run, share: bool = False, **options: Any) -> Any:
-    """Serve the page until it is interrupted. Only this machine reaches it, unless GRADIO_SERVER_NAME or `share` says more.
-
-    Args:
-        options: for gradio's launch, e.g. prevent_thread_lock.
-    """
-    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-    blocks = build(offered, runner)
-    first = next(iter(offered.modes.values()))
-    output_dir = first.output_dir.resolve()
-    output_dir.mkdir(parents=True, exist_ok=True)
-    if rules := prune.rules(first):
-        prune.keep_pruning(rules, scratch())
-    settings: Mapping[str, Any] = {
-        "server_name": os.environ.get("GRADIO_SERVER_NAME") or "127.0.0.1", "share": share,
-        "allowed_paths": [str(output_dir)] if offered.page["gallery"]["show"] == "folder" else [],
-        "ssr_mode": False, "run_history": False, "mcp_server": _has_mcp(), "show_error": False, "enable_monitoring": False,
-        "max_file_size": f"{offered.page['upload']['mb']}mb", "theme": theme(), "css_paths": [CSS], "footer_links": ["api"],
-        "js": REPAIRS, "head": '<meta name="color-scheme" content="dark"><meta name="theme-color" content="#0f172a">',
-    }
-    try:
-        return blocks.launch(**{**settings, **options})
-    except OSError as error:   # the port is taken
-        raise AioError(f"the page cannot be served: {error}; choose another port with GRADIO_SERVER_PORT=…") from None
-
-
-def _has_mcp() -> bool:
-    import importlib.util
-
-    return importlib.util.find_spec("mcp") is not None

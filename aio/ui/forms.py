@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,14 @@ from aio.errors import AioError, InvalidParams, MediaError, Problem
 from aio.fields import MEDIA_TYPES, Field
 from aio.ui import uploads
 from aio.ui.catalogue import Catalogue
+from aio.ui.inbox import Foreign
 from aio.values import Job
 
 CHOICES = ("preset", "model", "lora")
+SAID = 600
+"""Characters of a message about a value."""
+
+_KINDS = {list: "list", dict: "mapping"}
 _WANTED = {"IMAGE": "Add a picture", "AUDIO": "Add a sound", "VIDEO": "Add a video", "STRING": "Write a few words"}
 
 
@@ -50,13 +55,15 @@ class Form:
         """The configuration of the chosen preset, model and LoRAs.
 
         Raises:
-            InvalidParams: a choice that the catalogue does not have.
+            InvalidParams: a choice that the catalogue does not have, or a value that no field can have.
         """
+        if odd := list(self._odd(given)):
+            raise InvalidParams(odd)
         known = {"preset": self.catalogue.presets, "model": self.catalogue.models, "lora": self.catalogue.loras}
         chosen = {
             "preset": given.get("preset") or self.config.choices["preset"],
             "model": given.get("model") or self.config.choices["model"],
-            "lora": list(given.get("lora") or ()),
+            "lora": [lora] if isinstance(lora := given.get("lora") or [], str) else lora,
         }
         problems = []
         for group, value in chosen.items():
@@ -67,6 +74,15 @@ class Form:
         if problems:
             raise InvalidParams(problems)
         return self.catalogue.compose(self.mode, chosen["preset"], chosen["model"], chosen["lora"])
+
+    def _odd(self, given: Mapping[str, Any]) -> Iterator[Problem]:
+        """What is wrong with values before anything looks at them: an API's caller may give anything."""
+        for name, value in given.items():
+            inside = value if name == "lora" and isinstance(value, list) else [value]
+            if isinstance(value, Foreign):
+                yield Problem(name, "custom_validation_failed", value.words)
+            elif not all(one is None or isinstance(one, (str, int, float)) for one in inside):
+                yield Problem(name, "invalid_input_type", f"this is a {_KINDS.get(type(value), 'list of other things')}; give one value")
 
     def params(self, config: Config, given: Mapping[str, Any]) -> dict[str, Any]:
         """What of the form differs from what the configuration says anyway."""
@@ -129,6 +145,7 @@ class Form:
         if field and problem.type == "required_input_missing":
             return f"{_WANTED.get(field.type, 'Fill this in')}: this mode needs it."
         text = uploads.without_folders(problem.message, given.values())
+        text = text if len(text) <= SAID else f"{text[:SAID // 2]} … {text[-SAID // 2:]}"   # it may quote a whole prompt
         return text if "." in text.split(" ")[0] else text[:1].upper() + text[1:]   # a file keeps its name
 
     def outlook(self, given: Mapping[str, Any]) -> tuple[plan.Plan, Config, frozenset[str]]:

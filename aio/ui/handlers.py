@@ -6,22 +6,25 @@ import asyncio
 import contextlib
 import inspect
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from aio import help as helping
-from aio.errors import AioError, Cancelled
+from aio.errors import Cancelled
 from aio.ui import cards, recipes, words
 from aio.ui.forms import CHOICES, Form
-from aio.ui.running import Line, Run, Runner
+from aio.ui.gate import VISITOR
+from aio.ui.guard import Said
+from aio.ui.running import Run, Runner
 from aio.ui.toolkit import gr
+from aio.ui.visitors import Line, who
 
 TICK = 0.25
 """Seconds between two looks at a run."""
 
-SESSIONS_MAX = 1000
-"""Visitors whose results are remembered."""
+SESSIONS_MAX, RESULTS_MAX = 1000, 200
+"""Visitors whose results are remembered, and how many of each: names of files."""
 
 
 class Desk:
@@ -34,13 +37,13 @@ class Desk:
 
     def __init__(self, page: Mapping[str, Any], scratch: Path, runner: Runner):
         self.page, self.scratch, self.runner = page, scratch, runner
-        self.line = Line(page["queue"]["parallel"])
+        self.line = Line(page["queue"]["parallel"], page["visitor"]["running"], page["visitor"]["waiting"])
         self._made: OrderedDict[str, list[str]] = OrderedDict()
 
     def note(self, session: str | None, result: Path) -> None:
         """Remember who made a result."""
         if session:
-            self._made.setdefault(session, []).append(result.name)
+            self._made[session] = [*self._made.get(session, ()), result.name][-RESULTS_MAX:]
             self._made.move_to_end(session)
             while len(self._made) > SESSIONS_MAX:
                 self._made.popitem(last=False)
@@ -55,9 +58,10 @@ def endpoint(form: Form, desk: Desk) -> Any:
 
     async def run(request: gr.Request = None, **given: Any) -> AsyncIterator[tuple[Any, ...]]:
         session, nothing = getattr(request, "session_hash", None), (None, "", None)   # gr.skip() would cost gradio 10 ms a yield
-        ticket, task = desk.line.join(), None
+        visitor = who(None, session) | getattr(getattr(request, "request", None), "scope", {}).get(VISITOR, frozenset())
+        ticket = task = ahead = None
         try:
-            ahead = None
+            ticket = desk.line.join(visitor)
             while (now := desk.line.ahead(ticket)) > 0:
                 if now != ahead:
                     ahead = now
@@ -92,8 +96,7 @@ def endpoint(form: Form, desk: Desk) -> Any:
             title, text = words.explain(error, desk.page["messages"], [value for value in given.values() if isinstance(value, str)])
             state = "stopped" if isinstance(error, Cancelled) else "failed"
             yield *nothing, cards.status(state, title, text)
-            # For the API; the page has its card, and a toast would lie over it.
-            raise gr.Error(f"{title}: {text}", visible=False, print_exception=not isinstance(error, AioError)) from None
+            raise Said(title, text) from None
         finally:
             if task is None:
                 desk.line.leave(ticket)
@@ -107,12 +110,22 @@ def validator(form: Form) -> Any:
     """What is checked before a run stands in line: a sentence beside every field that is wrong."""
 
     def check(**given: Any) -> list[Any]:
-        problems = form.problems(given)
+        try:
+            problems = form.problems(given)
+        except Exception as error:   # the run itself says on its card that something is wrong
+            words.logged(error)
+            problems = {}
         return [gr.validate(name not in problems, problems.get(name, "")) for name in given]
 
     word = inspect.Parameter.KEYWORD_ONLY
     check.__signature__ = inspect.Signature([inspect.Parameter(name, word, default=None) for name in (*form.fields, *CHOICES)])
     return check
+
+
+def needed(run: Any, names: Sequence[str]) -> dict[str, bool]:
+    """Input of an endpoint -> whether a call must give it."""
+    declared = inspect.signature(run).parameters
+    return {name: declared[name].default is inspect.Parameter.empty for name in names}
 
 
 def _described(run: Any, form: Form) -> Any:

@@ -1,50 +1,19 @@
-"""Runs in a line: one job in its own thread, watched from outside, stopped from outside."""
+"""A run: one job in its own thread, watched from outside, stopped from outside."""
 
 from __future__ import annotations
 
 import contextvars
-import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable, Mapping
 
 from aio.engines.base import NO_METADATA, Engine
-from aio.errors import AioError, Cancelled
+from aio.errors import Cancelled
 from aio.run import run
 from aio.spaces.engine import choose, create
 from aio.values import Artifacts, Event, Job, OnEvent, Prompt, Request
 
 Runner = Callable[[Job, Engine, OnEvent], Artifacts]
-
-
-class Line:
-    """Who may use the engine: `parallel` runs at a time, in the order in which they came, whatever their mode."""
-
-    def __init__(self, parallel: int = 1):
-        self.parallel, self._tickets, self._lock = max(parallel, 1), list[object](), threading.Lock()
-
-    def join(self) -> object:
-        """A ticket at the end of the line."""
-        ticket = object()
-        with self._lock:
-            self._tickets.append(ticket)
-        return ticket
-
-    def ahead(self, ticket: object) -> int:
-        """How many must finish first: 0 when it is this ticket's turn."""
-        with self._lock:
-            place = self._tickets.index(ticket) if ticket in self._tickets else 0
-        return max(0, place - self.parallel + 1)
-
-    def leave(self, ticket: object) -> None:
-        """Give the place away."""
-        with self._lock:
-            if ticket in self._tickets:
-                self._tickets.remove(ticket)
-
-    def __len__(self) -> int:
-        return len(self._tickets)
 
 
 class _Watched:
@@ -113,8 +82,6 @@ class Run:
             self.artifacts = self._attempt()
         except BaseException as error:   # it belongs to whoever watches
             self.error = error
-            if not isinstance(error, AioError):
-                traceback.print_exception(error, file=sys.stderr)   # for the owner; a visitor sees a sentence
         finally:
             self.done.set()
             self.at_end()

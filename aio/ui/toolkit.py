@@ -1,6 +1,7 @@
 """Gradio, imported in little more than half of its usual time. The page imports it from here only."""
 
 import inspect
+import secrets
 from typing import Any
 from unittest.mock import patch
 
@@ -19,8 +20,12 @@ def _no_file(thing: Any) -> str:
 with patch.object(inspect, "getfile", _no_file):
     import gradio as gr
     import gradio.component_meta
+    import gradio.processing_utils
     from gradio.data_classes import FileData
 
 gradio.component_meta.create_or_modify_pyi = lambda *_: None   # likewise for the classes of this package
+
+# Part of every upload's address, beside its content: else whoever knows a content knows whether anybody has added it.
+gradio.processing_utils.hash_seed = secrets.token_bytes(16)
 
 __all__ = ["FileData", "gr"]

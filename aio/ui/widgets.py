@@ -22,8 +22,10 @@ SLIDER_RANGE = 10_000
 """A range with more steps than this is typed, not dragged."""
 
 
-class _Raw:
+class Raw:
     """Gradio's own look, without its own checks of the value."""
+
+    takes_file = False
 
     def get_block_name(self) -> str:
         """Name of the frontend part."""
@@ -34,13 +36,15 @@ class _Raw:
         return payload
 
 
-class _File(_Raw):
+class _File(Raw):
+    takes_file = True   # aio.ui.guard looks where it lies
+
     def preprocess(self, payload: Any) -> Any:
         """The uploaded file's path: nothing is opened here."""
         return payload.path if payload else None
 
 
-class _Measured(_Raw):
+class _Measured(Raw):
     """A number whose `field` tells gradio_client and MCP its type and range."""
 
     field: Field | None = None
@@ -62,7 +66,27 @@ class Number(_Measured, gr.Number):
 
 
 class Textbox(_Measured, gr.Textbox):
-    """A number that may stay empty: gradio's own number field would show 0 then."""
+    """A text; with a `field` a number that may stay empty: gradio's own number field would show 0 then."""
+
+    def api_info(self) -> dict[str, Any]:
+        """JSON schema of the value."""
+        return {"type": "string"} if self.field is None else super().api_info()
+
+
+class Checkbox(Raw, gr.Checkbox):
+    """Yes or no."""
+
+
+class Dropdown(Raw, gr.Dropdown):
+    """One of many."""
+
+
+class Radio(Raw, gr.Radio):
+    """One of a few."""
+
+
+class CheckboxGroup(Raw, gr.CheckboxGroup):
+    """Several of a few."""
 
 
 class Image(_File, gr.Image):
@@ -71,6 +95,14 @@ class Image(_File, gr.Image):
 
 class Audio(_File, gr.Audio):
     """A sound file."""
+
+
+class File(_File, gr.File):
+    """A file that is dropped."""
+
+
+class DownloadButton(_File, gr.DownloadButton):
+    """A file to take along; as an input, the one that it holds."""
 
 
 class Video(_File, gr.Video):
@@ -105,7 +137,7 @@ def make(field: Field, value: Any, follows: str | None, **look: Any) -> Any:
     words = {"info": _info(field)} if field.tooltip or field.type in ("INT", "FLOAT") else {}
     if field.type == "STRING":
         lines = 3 if field.multiline else 1
-        return gr.Textbox(value, placeholder=follows or field.placeholder or None, lines=lines, max_lines=4 * lines, **words, **common)
+        return Textbox(value, placeholder=follows or field.placeholder or None, lines=lines, max_lines=4 * lines, **words, **common)
     if field.type == "BOOLEAN" or field.type == "COMBO":
         return _choice(field, value, follows, words, common)
     if field.type in ("INT", "FLOAT"):
@@ -120,11 +152,11 @@ def make(field: Field, value: Any, follows: str | None, **look: Any) -> Any:
 
 def _choice(field: Field, value: Any, follows: str | None, words: dict[str, str], common: dict[str, Any]) -> Any:
     if field.type == "BOOLEAN" and follows is None:
-        return gr.Checkbox(bool(value), **words, **common)
+        return Checkbox(bool(value), **words, **common)
     options = ["true", "false"] if field.type == "BOOLEAN" else [option for option in field.options]
     if follows is not None:
-        return gr.Dropdown([(follows, ""), *((str(option), option) for option in options)], value="", filterable=False, **words, **common)
-    kind = gr.Radio if len(options) <= COMBO_RADIO else gr.Dropdown
+        return Dropdown([(follows, ""), *((str(option), option) for option in options)], value="", filterable=False, **words, **common)
+    kind = Radio if len(options) <= COMBO_RADIO else Dropdown
     return kind(options, value=value, **words, **common)
 
 
