@@ -20,6 +20,10 @@ class Refused(Exception):
     """aio refused an input on purpose; its words."""
 
 
+class Untold(Exception):
+    """aio refused an input, but not in words for a user; says what is wrong with them."""
+
+
 @contextlib.contextmanager
 def refusing() -> Any:
     """Turn aio's own errors into Refused."""

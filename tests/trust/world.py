@@ -110,7 +110,7 @@ class World:
             [*wrap, sys.executable, *program, *words], **pipes, text=True, errors="replace", cwd=self.folder,
             env=self.environment(hook, **env), start_new_session=True)
         try:
-            out, err = process.communicate(timeout=after or usual + HANG)
+            out, err = process.communicate(timeout=after or max(usual + HANG, 3 * usual))
         except subprocess.TimeoutExpired:
             hung = not after
             os.killpg(process.pid, signal.SIGKILL) if group or hung else process.kill()

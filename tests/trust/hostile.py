@@ -1,0 +1,164 @@
+"""Tries hostile inputs in a worker process that is watched: none may take ten seconds or a gigabyte, start a program, or end in anything
+but acceptance with the right meaning or an AioError in plain words."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import pickle
+import resource
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from .entrances import Refused, Untold
+from .tally import Work
+from .world import HANG, unkind
+
+GROWTH = 1_000_000_000
+"""Bytes that one input may take (of 10 MB at most; ours are smaller)."""
+
+POLL = 0.05
+SHOWN = 300
+
+Try = Callable[[Random, Path], None]
+"""Makes an input from random numbers and tries it. Its own folder is for files. Returns after acceptance with the right meaning."""
+
+
+_given = [""]
+
+
+def given(value: Any) -> None:
+    """Say what the input is, before it is tried: a refusal may quote it, and `--only` shows it."""
+    _given[0] = value if isinstance(value, str) else repr(value)
+
+
+class Wrong(Exception):
+    """An input was accepted and means something else, or did something that no input may do."""
+
+
+def inputs(work: Work, prepare: Callable[[Path], Try]) -> None:
+    """Try `work.cases` inputs.
+
+    Args:
+        prepare: called in the worker with the area's folder; returns what tries one input.
+    """
+    chosen = [int(work.only)] if work.only else range(work.cases)
+    pending, shared = list(chosen), multiprocessing.get_context("fork").Array("q", [-1, 0])
+    context = multiprocessing.get_context("fork")
+    while pending:
+        ours, theirs = context.Pipe(duplex=False)
+        process = context.Process(target=_worker, args=(work, prepare, pending, shared, theirs), daemon=True)
+        process.start()
+        theirs.close()
+        killed = _watch(process, ours, shared, work)
+        process.join()
+        number = shared[0]
+        if not killed and process.exitcode == 0:
+            break
+        if not killed and number >= 0:
+            why = signal.Signals(-process.exitcode).name if process.exitcode < 0 else process.exitcode
+            work.failed("tracebacks", f"the process died of input {number} ({why})", str(number))
+        pending = pending[pending.index(number) + 1:] if number in pending else []
+    work.tally.row.cases += len(chosen)
+
+
+def _watch(process: Any, pipe: Any, shared: Any, work: Work) -> bool:
+    """Count what the worker says until it ends; kill it where an input takes too long or too much. Returns whether it was killed."""
+    base, began, last = 0, time.monotonic(), None
+    while True:
+        try:
+            while pipe.poll(POLL):
+                kind, why, label, alike = pipe.recv()
+                if kind == "warm":
+                    base = _resident(process.pid)
+                elif kind == "grew":
+                    work.tally.row.grew = why
+                else:
+                    work.failed(kind, why, label, alike)
+        except (EOFError, pickle.UnpicklingError):
+            return False
+        if shared[0] != last:
+            last, began = shared[0], time.monotonic()
+        label = str(shared[0])
+        if last is not None and last >= 0 and time.monotonic() - began > HANG:
+            work.failed("hangs", f"input {label} is still being read after {HANG:g} s", label, "hang")
+        elif base and _resident(process.pid) > base + GROWTH:
+            work.failed("growth", f"input {label} takes {(_resident(process.pid) - base) / 1e6:.0f} MB", label)
+        else:
+            continue
+        process.kill()
+        return True
+
+
+def _resident(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * resource.getpagesize()
+    except (OSError, IndexError):
+        return 0
+
+
+def _worker(work: Work, prepare: Callable[[Path], Try], numbers: list[int], shared: Any, pipe: Any) -> None:
+    shared[0] = -1
+    sys.addaudithook(_forbidden)
+    quiet = os.open(os.devnull, os.O_WRONLY)
+    if not work.only:
+        os.dup2(quiet, 2)   # what C libraries and warnings say
+    folder = work.folder / f"from-{numbers[0]}"
+    folder.mkdir()
+    attempt = prepare(folder)
+    pipe.send(("warm", "", "", ""))
+    marks: list[tuple[int, int]] = []
+    for place, number in enumerate(numbers):
+        shared[0] = number
+        found = _tried(attempt, work.random(number), folder, bool(work.only))
+        if work.only:
+            print(f"input {number}: {_given[0][:20000]}\n{found or 'held'}", file=sys.stderr)
+        if found:
+            pipe.send((found[0], found[1], str(number), found[2]))
+        if place in (len(numbers) // 2, len(numbers) - 1):
+            marks.append((_resident(os.getpid()), len(os.listdir("/proc/self/fd"))))
+    shared[0] = -1
+    if len(marks) == 2 and len(numbers) > 100:
+        more, files = (marks[1][0] - marks[0][0]) / 1e6, marks[1][1] - marks[0][1]
+        pipe.send(("grew", f"{more:+.0f} MB", "", ""))
+        if files > 5:
+            pipe.send(("growth", f"{files} more files are open after half of the inputs", "", ""))
+
+
+def _forbidden(event: str, args: tuple[Any, ...]) -> None:
+    if event in ("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.fork", "pty.spawn"):
+        raise Wrong(f"another program was started: {event} {str(args)[:200]}")
+    if event in ("socket.connect", "socket.getaddrinfo"):
+        raise Wrong(f"a connection was opened: {event} {str(args)[-100:]}")
+
+
+def _tried(attempt: Try, random: Random, folder: Path, loud: bool) -> tuple[str, str, str] | None:
+    """(kind, why, what is alike) of a failing input."""
+    try:
+        attempt(random, folder)
+        return None
+    except Refused as error:
+        wrong = unkind(str(error), _given[0])
+        if loud:
+            print(f"refused: {error}", file=sys.stderr)
+        # Terminals are guarded where a message is printed, not where it is made.
+        return None if not wrong or "control character" in wrong else ("tracebacks", wrong, "")
+    except Wrong as error:
+        return "losses", str(error), str(error)[:60]
+    except Untold as error:
+        return "tracebacks", str(error), ""
+    except MemoryError:
+        return "growth", "MemoryError", ""
+    except BaseException as error:
+        place = next((f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(traceback.extract_tb(error.__traceback__))
+                      if "/aio/" in frame.filename), "?")
+        if loud:
+            traceback.print_exc()
+        return "tracebacks", f"{type(error).__name__} at {place}: {str(error)[:SHOWN]}", f"{type(error).__name__} {place}"
+
