@@ -16,6 +16,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from . import noise
 from .entrances import Refused, Untold
 from .tally import Work
 from .world import HANG, unkind
@@ -111,6 +112,8 @@ def _worker(work: Work, prepare: Callable[[Path], Try], numbers: list[int], shar
         os.dup2(quiet, 2)   # what C libraries and warnings say
     folder = work.folder / f"from-{numbers[0]}"
     folder.mkdir()
+    os.chdir(folder)
+    os.environ["AIO_TRUST_CANARY"] = noise.CANARY
     attempt = prepare(folder)
     pipe.send(("warm", "", "", ""))
     marks: list[tuple[int, int]] = []

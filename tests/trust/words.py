@@ -99,8 +99,8 @@ def prompts(work: Work) -> None:
             file = folder / "prompt.txt"
             file.write_bytes(content)
             params = entrances.typed(["mode=t2v", f"prompt=@{file}"])
-            wanted = content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n").rstrip("\n")
-            if params["prompt"].replace("\r\n", "\n").replace("\r", "\n") != wanted:
+            wanted = _lines(content.decode("utf-8-sig")).rstrip("\n")
+            if _lines(params["prompt"]) != wanted:
                 raise Wrong(f"the file's text {wanted!r} became {params['prompt']!r}")
 
         return attempt
@@ -152,8 +152,13 @@ def _same(rows: list[dict[str, Any]], jobs: list[Any], lines: bool) -> None:
         wanted = row["prompt"]
         if wanted in (None, "") or (not lines and not str(wanted).strip()):
             continue   # an empty cell sets nothing
-        if job.get("prompt") != (wanted if lines else str(wanted)):
+        if _lines(job.get("prompt")) != _lines(wanted if lines else str(wanted)):
             raise Wrong(f"the cell {wanted!r} became {job.get('prompt')!r}")
+
+
+def _lines(text: Any) -> Any:
+    """A text whose lines end in one way."""
+    return text.replace("\r\n", "\n").replace("\r", "\n") if isinstance(text, str) else text
 
 
 AREAS = (
