@@ -170,7 +170,7 @@ def sweeps(work: Work) -> None:
             given(f"{name}: {content.decode(errors='replace')}")
             (sweep / name).write_bytes(content)
             out, _ = judge(["sheet", str(sweep)])
-            if HOLD.lower() in Path(out.strip()).read_text(encoding="utf-8").lower():
+            if out.strip() and HOLD.lower() in Path(out.strip()).read_text(encoding="utf-8").lower():
                 raise Wrong("a stranger's script stands in index.html")
             for entry in os.scandir(sweep):
                 if entry.is_dir() and not entry.name.isdecimal():

@@ -25,7 +25,13 @@ GROWTH = 1_000_000_000
 """Bytes that one input may take (of 10 MB at most; ours are smaller)."""
 
 POLL = 0.05
+"""Seconds between two looks at the worker."""
+
 SHOWN = 300
+"""Characters of an exception that are shown."""
+
+NOW, TRIED, NONE = 0, 1, -1
+"""What worker and watcher share: the number of the input that is being read, NONE for none, and how many were begun."""
 
 Try = Callable[[Random, Path], None]
 """Makes an input from random numbers and tries it. Its own folder is for files. Returns after acceptance with the right meaning."""
@@ -49,9 +55,8 @@ def inputs(work: Work, prepare: Callable[[Path], Try]) -> None:
     Args:
         prepare: called in the worker with the area's folder; returns what tries one input.
     """
-    chosen = [int(work.only)] if work.only else range(work.cases)
-    pending, shared = list(chosen), multiprocessing.get_context("fork").Array("q", [-1, 0])
     context = multiprocessing.get_context("fork")
+    pending, shared = [int(work.only)] if work.only else list(range(work.cases)), context.Array("q", [NONE, 0])
     while pending:
         ours, theirs = context.Pipe(duplex=False)
         process = context.Process(target=_worker, args=(work, prepare, pending, shared, theirs), daemon=True)
@@ -59,19 +64,21 @@ def inputs(work: Work, prepare: Callable[[Path], Try]) -> None:
         theirs.close()
         killed = _watch(process, ours, shared, work)
         process.join()
-        number = shared[0]
+        work.tally.row.cases = shared[TRIED]
         if not killed and process.exitcode == 0:
             break
-        if not killed and number >= 0:
+        number = shared[NOW]
+        if number == NONE:
+            raise RuntimeError(f"the worker of {work.tally.row.area} could not begin, see above")
+        if not killed:
             why = signal.Signals(-process.exitcode).name if process.exitcode < 0 else process.exitcode
             work.failed("tracebacks", f"the process died of input {number} ({why})", str(number))
-        pending = pending[pending.index(number) + 1:] if number in pending else []
-    work.tally.row.cases += len(chosen)
+        pending = pending[pending.index(number) + 1:]
 
 
 def _watch(process: Any, pipe: Any, shared: Any, work: Work) -> bool:
     """Count what the worker says until it ends; kill it where an input takes too long or too much. Returns whether it was killed."""
-    base, began, last = 0, time.monotonic(), None
+    base, began, last = 0, time.monotonic(), NONE
     while True:
         try:
             while pipe.poll(POLL):
@@ -84,10 +91,10 @@ def _watch(process: Any, pipe: Any, shared: Any, work: Work) -> bool:
                     work.failed(kind, why, label, alike)
         except (EOFError, pickle.UnpicklingError):
             return False
-        if shared[0] != last:
-            last, began = shared[0], time.monotonic()
-        label = str(shared[0])
-        if last is not None and last >= 0 and time.monotonic() - began > HANG:
+        if shared[NOW] != last:
+            last, began = shared[NOW], time.monotonic()
+        label = str(last)
+        if last != NONE and time.monotonic() - began > HANG:
             work.failed("hangs", f"input {label} is still being read after {HANG:g} s", label, "hang")
         elif base and _resident(process.pid) > base + GROWTH:
             work.failed("growth", f"input {label} takes {(_resident(process.pid) - base) / 1e6:.0f} MB", label)
@@ -105,20 +112,19 @@ def _resident(pid: int) -> int:
 
 
 def _worker(work: Work, prepare: Callable[[Path], Try], numbers: list[int], shared: Any, pipe: Any) -> None:
-    shared[0] = -1
-    sys.addaudithook(_forbidden)
-    quiet = os.open(os.devnull, os.O_WRONLY)
-    if not work.only:
-        os.dup2(quiet, 2)   # what C libraries and warnings say
+    shared[NOW] = NONE
     folder = work.folder / f"from-{numbers[0]}"
     folder.mkdir()
     os.chdir(folder)
     os.environ["AIO_TRUST_CANARY"] = noise.CANARY
     attempt = prepare(folder)
+    if not work.only:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)   # what C libraries and warnings say
+    sys.addaudithook(_forbidden)
     pipe.send(("warm", "", "", ""))
     marks: list[tuple[int, int]] = []
     for place, number in enumerate(numbers):
-        shared[0] = number
+        shared[NOW], shared[TRIED] = number, shared[TRIED] + 1
         found = _tried(attempt, work.random(number), folder, bool(work.only))
         if work.only:
             print(f"input {number}: {_given[0][:20000]}\n{found or 'held'}", file=sys.stderr)
@@ -126,7 +132,6 @@ def _worker(work: Work, prepare: Callable[[Path], Try], numbers: list[int], shar
             pipe.send((found[0], found[1], str(number), found[2]))
         if place in (len(numbers) // 2, len(numbers) - 1):
             marks.append((_resident(os.getpid()), len(os.listdir("/proc/self/fd"))))
-    shared[0] = -1
     if len(marks) == 2 and len(numbers) > 100:
         more, files = (marks[1][0] - marks[0][0]) / 1e6, marks[1][1] - marks[0][1]
         pipe.send(("grew", f"{more:+.0f} MB", "", ""))
