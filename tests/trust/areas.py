@@ -1,7 +1,7 @@
 from __future__ import annotations
-from . import files, kills, kills_more, kills_sweep, media, parsers, words
+from . import faults, files, kills, kills_more, kills_sweep, media, parsers, soak, words
 from .tally import Area
-AREAS: tuple[Area, ...] = (*kills.AREAS, *kills_sweep.AREAS, *kills_more.AREAS, *parsers.AREAS, *words.AREAS, *files.AREAS, *media.AREAS)
+AREAS: tuple[Area, ...] = (*kills.AREAS, *faults.AREAS, *kills_sweep.AREAS, *kills_more.AREAS, *parsers.AREAS, *words.AREAS, *files.AREAS, *media.AREAS, *soak.AREAS)
 def named(names):
     known = {area.name: area for area in AREAS}
     return [known[name] for name in names] or list(AREAS)

@@ -69,7 +69,7 @@ def kept(work: Work, world: World, known: dict[Path, str], label: str) -> None:
         if not path.is_file() or digest(path) != content:
             work.failed("losses", f"the finished clip {path.name} is {'changed' if path.is_file() else 'gone'}", label)
             del known[path]
-    for path in sorted(world.out.iterdir()):
+    for path in sorted(world.out.iterdir()) if world.out.is_dir() else ():
         if path.name.startswith(".") or path in known:
             continue
         if path.suffix == ".mp4":
