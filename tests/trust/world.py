@@ -67,6 +67,8 @@ def unkind(text: str, given: str = "") -> str:
         return f"an exception that only the last net caught: {text.strip()}"
     if found := _CONTROL.search(text):
         return f"the control character {found[0]!r} reaches the terminal: {text!r}"
+    if found := re.search(r"\[type=\w+|Original error:|errors\.pydantic\.dev", text):
+        return f"a library's own words, {found[0]!r}: {text.strip()}"
     names = [name for name in _CLASS.findall(text) if name not in given]
     return f"a bare class name, {names[0]}: {text.strip()}" if names else ""
 
