@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from . import ROOT
+from .world import SMALL
 
 
 class Refused(Exception):
@@ -181,7 +182,7 @@ def _thousand(count: str, out: str) -> None:
     modes = itertools.cycle(inputs.items())
     for number in range(int(count)):
         mode, files = next(modes)
-        words = [f"mode={mode}", "engine=preview", "seconds=0.4", "width=256", "height=256", f"seed={number}", f"prompt=run {number}", f"output.dir={out}"]
+        words = [*SMALL, f"mode={mode}", f"seed={number}", f"prompt=run {number}", f"output.dir={out}"]
         code, said, err = command([*words, *(f"{field}={samples / name}" for field, name in files.items())])
         print(code, said.strip() if code == 0 else err.strip().splitlines()[-1], flush=True)
         for path in Path(out).iterdir():

@@ -36,7 +36,8 @@ def workflows(work: Work) -> None:
             elif pick < 0.97:
                 content = noise.damaged(random, text)
             else:
-                content = random.choice((b"[" * 200_000, b'{"a":' * 100_000, b'{"nodes": []}', b"\xff\xfe", b"1e999", b"{" + b'"1":{},' * 50_000 + b'"2":{}}'))
+                content = random.choice((b"[" * 200_000, b'{"a":' * 100_000, b'{"nodes": []}', b"\xff\xfe", b"1e999",
+                    b"{" + b'"1":{},' * 50_000 + b'"2":{}}'))
             given(content.decode(errors="replace"))
             target.write_bytes(content)
             judge(["plan", "--config-dir", str(mine), "mode=odd", "prompt=x"])
@@ -58,7 +59,8 @@ def recipes(work: Work) -> None:
     def prepare(folder: Path) -> Try:
         clip = first_clip(folder)
         seed = json.loads(clip.with_suffix(".json").read_text(encoding="utf-8"))
-        odd = ["../../../../../evil/mode", "mode/t2v", "..", "t2v", "fast", "image", "seed", "choices", "values", "params", "inputs", "settings", "sha256",
+        odd = ["../../../../../evil/mode", "mode/t2v", "..", "t2v", "fast", "image", "seed", "choices", "values", "params", "inputs", "settings",
+            "sha256",
                f"{folder}/x", noise.ESCAPE, HOLD, "${oc.env:AIO_TRUST_CANARY}", "lora", "hydra", "registry", "comfyui", "output.dir"]
 
         def attempt(random: Random, folder: Path) -> None:
@@ -105,20 +107,28 @@ def tagged(clip: Path, target: Path, tag: str) -> None:
 def configs(work: Work) -> None:
     """Folders of configuration (--config-dir) from a stranger: bounded, no variable of the environment, words or a plan."""
     lines = (
-        "values: {cfg: 2}", "fields: {prompt: {default: '${oc.env:AIO_TRUST_CANARY}'}}", "fields: {negative_prompt: {default: '${oc.env:AIO_TRUST_CANARY,x}'}}",
-        "values: {sigmas: '${oc.env:AIO_TRUST_CANARY}'}", "hydra: {run: {dir: /tmp/x}}", "hydra: {callbacks: {a: {_target_: os.system, command: 'id'}}}",
-        "fields: {seed: {type: INT, default: '${oc.create:{a:1}}'}}", "nodes: {save: {id: '1', class_type: X}}", "patches: {a: [{op: add, path: 1, value: 2}]}",
-        "patches: {a: [{op: add}]}", "patches: {a: x}", "patches: [1]", "fields: 7", "fields: {x: {type: INT}}", "fields: {prompt: null}", "stages: null",
-        "stages: [a]", "ports: {a: b}", "tables: 1", "output: null", "output: {node: nowhere}", "output: 5", "duration: null", "duration: {step_ms: x}",
-        "loras: 1", "examples: x", "registry: {a.safetensors: {repo: ../x, path: ../../y}}", "registry: 1", "comfyui: null", "platform: null", "ui: 3",
-        "values: {a: &a [*a]}", "values: {b: ${values.b}}", "values: {c: '${values.d}', d: '${values.c}'}", "values: !!python/object/apply:os.system [id]",
-        "engine: [1]", "packs: [../x]", "mode: 3", "? [a, b]\n: c", "values: {1: 2}", "values: {2026-01-01: x, yes: no}", "defaults: [x]", "\t", "a: b: c",
+        "values: {cfg: 2}", "fields: {prompt: {default: '${oc.env:AIO_TRUST_CANARY}'}}",
+        "fields: {negative_prompt: {default: '${oc.env:AIO_TRUST_CANARY,x}'}}",
+        "values: {sigmas: '${oc.env:AIO_TRUST_CANARY}'}", "hydra: {run: {dir: /tmp/x}}",
+        "hydra: {callbacks: {a: {_target_: os.system, command: 'id'}}}",
+        "fields: {seed: {type: INT, default: '${oc.create:{a:1}}'}}", "nodes: {save: {id: '1', class_type: X}}",
+        "patches: {a: [{op: add, path: 1, value: 2}]}", "patches: {a: [{op: add}]}", "patches: {a: x}", "patches: [1]", "fields: 7",
+        "fields: {x: {type: INT}}", "fields: {prompt: null}",
+        "stages: null", "stages: [a]", "ports: {a: b}", "tables: 1", "output: null", "output: {node: nowhere}", "output: 5", "duration: null",
+        "duration: {step_ms: x}", "loras: 1", "examples: x", "registry: {a.safetensors: {repo: ../x, path: ../../y}}", "registry: 1",
+        "comfyui: null", "platform: null",
+        "ui: 3", "values: {a: &a [*a]}", "values: {b: ${values.b}}", "values: {c: '${values.d}', d: '${values.c}'}",
+        "values: !!python/object/apply:os.system [id]",
+        "engine: [1]", "packs: [../x]", "mode: 3", "? [a, b]\n: c", "values: {1: 2}", "values: {2026-01-01: x, yes: no}", "defaults: [x]", "\t",
+        "a: b: c",
         "values: {x: " + "[" * 1200 + "]" * 1200 + "}", "values: {big: '" + "x" * 200_000 + "'}",
         "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(f"{new}: &{new} [{','.join([f'*{old}'] * 9)}]\n" for old, new in zip("abcdefgh", "bcdefghi")),
     )
 
     def prepare(folder: Path) -> Try:
-        seed = mode("odd", rest="fields:\n  crf: {type: FLOAT, default: 23, min: 0, max: 51}\npatches:\n  crf:\n    - {op: add, path: \"${pointer:save,codec.crf}\", value: \"${value:crf}\"}\n")
+        seed = mode("odd", rest=(
+            "fields:\n  crf: {type: FLOAT, default: 23, min: 0, max: 51}\n"
+            "patches:\n  crf:\n    - {op: add, path: '${pointer:save,codec.crf}', value: '${value:crf}'}\n"))
 
         def attempt(random: Random, folder: Path) -> None:
             text = seed
@@ -156,7 +166,8 @@ def sweeps(work: Work) -> None:
         shutil.copytree(seed, folder / "sweep")
         names = ["manifest.json", "0/job.json", "0/t2v-0001.preview.json"]
         trees = {name: json.loads((seed / name).read_text(encoding="utf-8")) for name in names}
-        odd = ["done", "failed", "running", "weird", "../../x.mp4", "/etc/passwd", HOLD, f'"><img src=x onerror={HOLD}>', "number", "state", "video", "settings", "-1", "1e9"]
+        odd = ["done", "failed", "running", "weird", "../../x.mp4", "/etc/passwd", HOLD, f'"><img src=x onerror={HOLD}>', "number", "state",
+            "video", "settings", "-1", "1e9"]
 
         def attempt(random: Random, folder: Path) -> None:
             sweep = folder / "sweep"
@@ -182,8 +193,8 @@ def sweeps(work: Work) -> None:
 
 
 AREAS = (
-    Area("workflows", "files of workflows", workflows, 3_000, 60),
-    Area("recipes", "recipes, JSON and tag of an mp4", recipes, 5_000, 200),
-    Area("configs", "YAML of --config-dir", configs, 1_000, 200),
+    Area("workflows", "files of workflows", workflows, 4_000, 40),
+    Area("recipes", "recipes, JSON and tag of an mp4", recipes, 8_000, 90),
+    Area("configs", "YAML of --config-dir", configs, 800, 200),
     Area("sweeps", "manifests and states of sweeps", sweeps, 1_200, 60),
 )

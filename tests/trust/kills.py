@@ -96,7 +96,8 @@ def leftovers(work: Work, world: World, words: Sequence[str], **options: Any) ->
             os.utime(path, (old, old), follow_symlinks=False)
     judged(work, world.aio(*words, usual=60, **options), "")
     for path in left(world, old + 60):
-        work.failed("growth", f"a leftover of a killed run stays for ever: {path.relative_to(world.folder)}", alike=f"leftover {path.suffix} in {path.parent.name}")
+        work.failed("growth", f"a leftover of a killed run stays for ever: {path.relative_to(world.folder)}",
+            alike=f"leftover {path.suffix} in {path.parent.name}")
 
 
 def left(world: World, before: float) -> list[Path]:

@@ -90,4 +90,4 @@ def sound(folder: Path | None) -> list[str]:
     return found
 
 
-AREAS = (Area("kills-sweep", "kill -9 in a sweep and its resumption", run, 70, 290),)
+AREAS = (Area("kills-sweep", "kill -9 in a sweep and its resumption", run, 70, 240),)

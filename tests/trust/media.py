@@ -86,22 +86,24 @@ def sound_seeds(folder: Path) -> Iterator[tuple[str, bytes]]:
     tone = (np.sin(np.arange(12_000) / 20) * 8000).astype(np.int16).reshape(1, -1)
     for name, sound, video in (
         ("a.wav", "pcm_s16le", None), ("a.flac", "flac", None), ("a.mp3", "libmp3lame", None), ("a.ogg", "libvorbis", None), ("a.m4a", "aac", None),
-        ("v.mp4", "aac", "libx264"), ("v.mkv", "aac", "libx264"), ("v.webm", "libopus", "libvpx"), ("v.mov", "pcm_s16le", "mpeg4"), ("v.avi", None, "mpeg4"),
+        ("v.mp4", "aac", "libx264"), ("v.mkv", "aac", "libx264"), ("v.webm", "libopus", "libvpx"), ("v.mov", "pcm_s16le", "mpeg4"),
+        ("v.avi", None, "mpeg4"),
         ("v.ts", "aac", "mpeg2video"),
     ):
         path = folder / name
         try:
             with av.open(str(path), "w") as made:
                 made.metadata["title"] = "Gr\u00fc\u00dfe"
-                streams = [made.add_stream(codec, rate=rate) for codec, rate in ((sound, 48_000 if sound == "libopus" else 24_000), (video, 24)) if codec]
+                wanted = ((sound, 48_000 if sound == "libopus" else 24_000), (video, 24))
+                streams = [made.add_stream(codec, rate=rate) for codec, rate in wanted if codec]
                 for stream in streams:   # all of them before the first packet opens the file
                     if stream.type == "video":
                         stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
                     else:
                         stream.layout = "mono"
                 for stream in streams:
-                    frames = [av.VideoFrame.from_ndarray(picture, format="rgb24") for _ in range(12)] if stream.type == "video" else _blocks(tone, stream)
-                    for frame in [*frames, None]:
+                    pictures = [av.VideoFrame.from_ndarray(picture, format="rgb24") for _ in range(12)]
+                    for frame in [*(pictures if stream.type == "video" else _blocks(tone, stream)), None]:
                         made.mux(stream.encode(frame))
         except (av.error.FFmpegError, ValueError):
             continue   # this FFmpeg has no such encoder
@@ -130,10 +132,12 @@ def impostors(folder: Path) -> Iterator[tuple[str, bytes]]:
     for target in (pipe, secret):
         yield f"concat-{target.stem}.mp4", f"ffconcat version 1.0\nfile {target.name}\n".encode()
         yield f"list-{target.stem}.mp4", f"#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\n{target}\n#EXT-X-ENDLIST\n".encode()
-        yield f"dash-{target.stem}.mp4", (f'<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static"><Period><AdaptationSet><Representation '
-                                          f'id="1" bandwidth="1"><BaseURL>{target}</BaseURL></Representation></AdaptationSet></Period></MPD>').encode()
+        dash = f'<Representation id="1" bandwidth="1"><BaseURL>{target}</BaseURL></Representation></AdaptationSet></Period></MPD>'
+        head = '<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static"><Period><AdaptationSet>'
+        yield f"dash-{target.stem}.mp4", (head + dash).encode()
         yield f"image-{target.stem}.svg", f'<svg xmlns="http://www.w3.org/2000/svg"><image href="{target}"/></svg>'.encode()
-        yield f"sdp-{target.stem}.wav", b"v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 9 RTP/AVP 96\na=rtpmap:96 H264/90000\n"
+        session = b"v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\n"
+        yield f"sdp-{target.stem}.wav", session + b"m=video 9 RTP/AVP 96\na=rtpmap:96 H264/90000\n"
     for ending in ("png", "jpg", "mp4", "wav"):
         yield f"loop.{ending}", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 64 64\n%%EndComments\n{} loop\n"
         yield f"damaged.{ending}", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 64 64\n%%EndComments\n(x) (y) nonsense\nshowpage\n"
@@ -152,4 +156,4 @@ def png(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(b"\0" * 100_000)) + chunk(b"IEND", b"")
 
 
-AREAS = (Area("media", "pictures, sounds and videos", media, 5_000, 250),)
+AREAS = (Area("media", "pictures, sounds and videos", media, 8_000, 100),)

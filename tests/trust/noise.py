@@ -16,10 +16,14 @@ ESCAPE = "\x1b]0;owned\x07\x1b[2J\x1b[31m"
 TEXTS = (
     "", " ", "x", "\x00", "a\x00b", ESCAPE, "\u202egnp.exe", "\ud7ff\ue000", "🙂" * 40, "é" * 300, "x" * 5000, "\n\n", "a\r\nb", "\t",
     "null", "???", "true", "~", "None", "nan", "-inf", "1e999", "-1", "0", "9" * 400, "1_000", "٣", "0x10", "1,2,3", "[1,2", "{a:1}", "{", "}",
-    "${oc.env:AIO_TRUST_CANARY}", "${oc.env:HOME}", "${value:seed}", "${node:save}", "${", "$${x}", "${oc.decode:1}", "${now:%Y}", "${hydra:job.name}",
-    "@", "@@x", "@/etc/passwd", "@/nowhere", "~nobodyknows/x", "~", "../../../../etc/passwd", "/etc/passwd", "/dev/zero", "/dev/stdin", "file:///etc/passwd",
-    "http://127.0.0.1:9/x.png", "concat:a|b", "subfile,,start,0,end,0,,:/etc/passwd", "a:b.mp4", "con", "..", ".", "/", "\\", "C:\\x", "a/b", "mode/t2v",
-    "%s%n%x", "';--", "<script>alert(1)</script>", "&lt;", "\"", "'", "\\", "it's", "a=b", "a,b", "(1)", "range(5)", "choice(1,2)", "glob(*)", "-m", "--help",
+    "${oc.env:AIO_TRUST_CANARY}", "${oc.env:HOME}", "${value:seed}", "${node:save}", "${", "$${x}", "${oc.decode:1}", "${now:%Y}",
+    "${hydra:job.name}",
+    "@", "@@x", "@/etc/passwd", "@/nowhere", "~nobodyknows/x", "~", "../../../../etc/passwd", "/etc/passwd", "/dev/zero", "/dev/stdin",
+    "file:///etc/passwd",
+    "http://127.0.0.1:9/x.png", "concat:a|b", "subfile,,start,0,end,0,,:/etc/passwd", "a:b.mp4", "con", "..", ".", "/", "\\", "C:\\x", "a/b",
+    "mode/t2v",
+    "%s%n%x", "';--", "<script>alert(1)</script>", "&lt;", "\"", "'", "\\", "it's", "a=b", "a,b", "(1)", "range(5)", "choice(1,2)", "glob(*)",
+    "-m", "--help",
     "hydra.run.dir=/tmp/x", "!!python/object/apply:os.system [id]", "&a [*a]", "__class__", "{0.__class__}",
 )
 """Each has been somebody's trouble: grammars, interpolation, paths, protocols, terminals, pages, types."""
@@ -34,7 +38,8 @@ def text(random: Random) -> str:
         return random.choice(TEXTS)
     if pick < 0.8:
         return random.choice(TEXTS) + random.choice(TEXTS)
-    return "".join(chr(random.choice((random.randint(1, 127), random.randint(128, 0xD7FF), random.randint(0xE000, 0x1FFFF)))) for _ in range(random.randint(1, 30)))
+    return "".join(chr(random.choice((random.randint(1, 127), random.randint(128, 0xD7FF), random.randint(0xE000, 0x1FFFF))))
+        for _ in range(random.randint(1, 30)))
 
 
 def leaf(random: Random) -> Any:

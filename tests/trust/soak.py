@@ -85,4 +85,4 @@ def run(work: Work) -> None:
     work.tally.row.cases = begun
 
 
-AREAS = (Area("soak", "runs of every mode in one process", run, 1_000, 160),)
+AREAS = (Area("soak", "runs of every mode in one process", run, 1_000, 110),)

@@ -13,8 +13,8 @@ def text(rows: Sequence[Row]) -> str:
     """Every row, then every failing case with the command that repeats it."""
     cells = [_HEAD, *(_cells(row) for row in rows), _cells(_total(rows))]
     wide = [max(len(line[column]) for line in cells) for column in range(len(_HEAD))]
-    lines = ["  ".join(cell.ljust(width) if column in (0, 1, 8) else cell.rjust(width) for column, (cell, width) in enumerate(zip(line, wide))).rstrip()
-             for line in cells]
+    sides = [str.ljust if name in ("area", "what", "verdict") else str.rjust for name in _HEAD]
+    lines = ["  ".join(side(cell, width) for side, cell, width in zip(sides, line, wide)).rstrip() for line in cells]
     lines[1:1] = lines[-1:-1] = ["-" * len(lines[0])]
     for row in rows:
         if row.not_run:

@@ -89,4 +89,4 @@ def run(work: Work) -> None:
             shutil.rmtree(place) if place.is_dir() else place.unlink()
 
 
-AREAS = (Area("together", "8 processes at once: folder, sweep, setup, download", run, 12, 130, whole=True),)
+AREAS = (Area("together", "8 processes at once: folder, sweep, setup, download", run, 12, 60, whole=True),)

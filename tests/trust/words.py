@@ -26,7 +26,8 @@ def argv(work: Work) -> None:
     """Words in any order before and after any verb: an exit code of aio's, and words."""
 
     def prepare(folder: Path) -> Try:
-        flags = ("-m", "--json", "--config-dir", "--cfg", "job", "--info", "-h", "--help", "--version", "--fetch", "--command", "--share", "--", "-", "=",
+        flags = ("-m", "--json", "--config-dir", "--cfg", "job", "--info", "-h", "--help", "--version", "--fetch", "--command", "--share", "--",
+            "-", "=",
                  "-c", "-p", "-cn", "--resolve", "--config-dir=/etc", "--config-dir=", "-sc", "query=bash", "--package", "--write-not")
 
         def attempt(random: Random, folder: Path) -> None:
@@ -34,7 +35,8 @@ def argv(work: Work) -> None:
             verb = random.choice(VERBS + ("run",))
             if verb in ("check", "space", "models"):
                 words.append("--no-such-flag")   # else they do minutes of work
-            judge([*([verb] if verb != "run" else []), *words, *(["nosuchfield=1", "engine=preview"] if verb in ("run", "nonsense") or "-m" in words else [])])
+            harmless = ["nosuchfield=1", "engine=preview"] if verb in ("run", "nonsense") or "-m" in words else []
+            judge([*([verb] if verb != "run" else []), *words, *harmless])
 
         return attempt
 
@@ -43,7 +45,8 @@ def argv(work: Work) -> None:
 
 def _word(random: Random) -> str:
     key = random.choice(KEYS) if random.random() < 0.8 else noise.text(random)
-    return random.choice(("", "", "", "+", "++", "~")) + random.choice((f"{key}={noise.text(random)}", f"{key}={noise.text(random)}", key, noise.text(random)))
+    word = random.choice((f"{key}={noise.text(random)}", f"{key}={noise.text(random)}", key, noise.text(random)))
+    return random.choice(("", "", "", "+", "++", "~")) + word
 
 
 def overrides(work: Work) -> None:
@@ -56,7 +59,8 @@ def overrides(work: Work) -> None:
             words = []
             for _ in range(random.choice((1, 1, 1, 2))):
                 key = random.choice(plain) if random.random() < 0.8 else random.choice(KEYS)
-                value = random.choice(("null", "[]", "{}", "[1]", "{a:1}", "-1", "0", "1e308", "nan", "text", "''", "true", noise.text(random), "9" * 400))
+                odd = ("null", "[]", "{}", "[1]", "{a:1}", "-1", "0", "1e308", "nan", "text", "''", "true", "9" * 400)
+                value = random.choice((*odd, noise.text(random)))
                 words.append(f"{random.choice(('', '', '++'))}{key}={value}")
             judge(["plan", "mode=i2v", *words, "prompt=x", f"image={ROOT / 'samples' / 'astronaut.png'}"])
 
@@ -94,7 +98,8 @@ def prompts(work: Work) -> None:
     def prepare(folder: Path) -> Try:
         def attempt(random: Random, folder: Path) -> None:
             content = noise.text(random).encode("utf-8", "surrogatepass")
-            content = random.choice((content, noise.damaged(random, content * 3), b"\xef\xbb\xbf" + content, content.decode().encode("utf-16"), content + b"\r\n\n"))
+            marked, wide, ended = b"\xef\xbb\xbf" + content, content.decode().encode("utf-16"), content + b"\r\n\n"
+            content = random.choice((content, noise.damaged(random, content * 3), marked, wide, ended))
             given(content)
             file = folder / "prompt.txt"
             file.write_bytes(content)
@@ -162,8 +167,8 @@ def _lines(text: Any) -> Any:
 
 
 AREAS = (
-    Area("argv", "words of the command line", argv, 2_000, 150),
-    Area("overrides", "overrides of the configuration", overrides, 1_500, 200),
-    Area("prompts", "files of prompts", prompts, 2_000, 20),
-    Area("tables", "tables of jobs, CSV and JSON Lines", tables, 2_500, 100),
+    Area("argv", "words of the command line", argv, 2_000, 80),
+    Area("overrides", "overrides of the configuration", overrides, 800, 180),
+    Area("prompts", "files of prompts", prompts, 2_000, 10),
+    Area("tables", "tables of jobs, CSV and JSON Lines", tables, 3_000, 50),
 )

@@ -97,8 +97,10 @@ class World:
         """Where the hook writes: beside the world, not in it."""
         return self.folder.with_name(f"{self.folder.name}.calls")
 
-    def aio(self, *words: str, usual: float = START, after: float = 0.0, hook: Mapping[str, Any] | None = None, program: Sequence[str] = ("-m", "aio"),
-            wrap: Sequence[str] = (), group: bool = True, **env: str) -> Ended:
+    def aio(
+        self, *words: str, usual: float = START, after: float = 0.0, hook: Mapping[str, Any] | None = None,
+        program: Sequence[str] = ("-m", "aio"), wrap: Sequence[str] = (), group: bool = True, **env: str,
+    ) -> Ended:
         """Run a command to its end, or kill it `after` so many seconds.
 
         Args:

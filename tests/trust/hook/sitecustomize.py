@@ -116,7 +116,8 @@ def _wrap(owner, name, shown):
 
 _file = io.open
 if _PLAN:
-    for _name in ("link", "symlink", "replace", "rename", "unlink", "remove", "rmdir", "mkdir", "open", "write", "fsync", "chmod", "utime", "truncate"):
+    for _name in ("link", "symlink", "replace", "rename", "unlink", "remove", "rmdir", "mkdir", "open", "write", "fsync", "chmod", "utime",
+        "truncate"):
         _wrap(os, _name, _name)
     _wrap(io, "open", "file")
     builtins.open = io.open
