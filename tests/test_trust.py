@@ -109,7 +109,7 @@ def test_a_worker_that_cannot_begin_is_no_pass(tmp_path):
 
 
 @pytest.mark.parametrize("text, wrong", [
-    ("", "without a word"), ("Traceback (most recent call last):\n  x\nKeyError: 'a'", "traceback"), ("aio: KeyError: 'a'", "class name"),
+    ("", "without a word"), ("Traceback (most recent call last):\n  x\nKeyError: 'a'", "traceback"), ("aio: TypeError: 'a'", "class name"),
     ("aio: \x1b[2J", "control character"), ("prompt: this mode needs it; write prompt=…", ""), ("aio: 'KeyError' is no mode", ""),
 ])
 def test_words_are_told_from_what_is_none(text, wrong):

@@ -9,6 +9,7 @@ import pickle
 import resource
 import signal
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Callable
@@ -37,7 +38,11 @@ Try = Callable[[Random, Path], None]
 """Makes an input from random numbers and tries it. Its own folder is for files. Returns after acceptance with the right meaning."""
 
 
-_given = [""]
+PROGRAMS = frozenset({"subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.fork", "pty.spawn"})
+CONNECTIONS = frozenset({"socket.connect", "socket.getaddrinfo"})
+"""Python's audit events of what no input may cause."""
+
+_given, _done = [""], list[str]()
 
 
 def given(value: Any) -> None:
@@ -116,7 +121,8 @@ def _worker(work: Work, prepare: Callable[[Path], Try], numbers: list[int], shar
     folder = work.folder / f"from-{numbers[0]}"
     folder.mkdir()
     os.chdir(folder)
-    os.environ["AIO_TRUST_CANARY"] = noise.CANARY
+    os.environ.update(AIO_TRUST_CANARY=noise.CANARY, HOME=str(folder), TMPDIR=str(folder))
+    tempfile.tempdir = None   # what it was is remembered
     attempt = prepare(folder)
     if not work.only:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)   # what C libraries and warnings say
@@ -140,27 +146,28 @@ def _worker(work: Work, prepare: Callable[[Path], Try], numbers: list[int], shar
 
 
 def _forbidden(event: str, args: tuple[Any, ...]) -> None:
-    if event in ("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.fork", "pty.spawn"):
-        raise Wrong(f"another program was started: {event} {str(args)[:200]}")
-    if event in ("socket.connect", "socket.getaddrinfo"):
-        raise Wrong(f"a connection was opened: {event} {str(args)[-100:]}")
+    what = "another program was started" if event in PROGRAMS else "a connection was opened" if event in CONNECTIONS else ""
+    if what:
+        _done.append(f"{what}: {event} {str(args)[:200]}")
+        raise Wrong(_done[-1])
 
 
 def _tried(attempt: Try, random: Random, folder: Path, loud: bool) -> tuple[str, str, str] | None:
     """(kind, why, what is alike) of a failing input."""
+    _done.clear()
     try:
         attempt(random, folder)
-        return None
     except Refused as error:
         wrong = unkind(str(error), _given[0])
         if loud:
             print(f"refused: {error}", file=sys.stderr)
         # Terminals are guarded where a message is printed, not where it is made.
-        return None if not wrong or "control character" in wrong else ("tracebacks", wrong, "")
+        if wrong and "control character" not in wrong:
+            return "tracebacks", wrong, ""
     except Wrong as error:
         return "losses", str(error), str(error)[:60]
     except Untold as error:
-        return "tracebacks", str(error), ""
+        return "tracebacks", str(error), str(error).split(": ")[0]
     except MemoryError:
         return "growth", "MemoryError", ""
     except BaseException as error:
@@ -169,4 +176,5 @@ def _tried(attempt: Try, random: Random, folder: Path, loud: bool) -> tuple[str,
         if loud:
             traceback.print_exc()
         return "tracebacks", f"{type(error).__name__} at {place}: {str(error)[:SHOWN]}", f"{type(error).__name__} {place}"
+    return ("losses", _done[0], _done[0][:60]) if _done else None   # something caught what the audit hook raised
 

@@ -28,7 +28,8 @@ from .world import HANG, World, broken, unkind
 SMALL = {"prompt": "A lighthouse", "preset": "fast", "width": 256, "height": 256, "seconds": 0.4}
 INPUTS = {"i2v": ["image"], "keyframe": ["first_frame", "last_frame"], "a2v": ["audio"], "style": ["video"], "lipsync": ["image", "audio"]}
 SETTLED, MEMORY = 0.35, 20.0
-"""Share of the calls after which the page holds what it always holds; MB that it may hold more at the end. 130 visitors at 0.7 MB are 90."""
+"""Share of the calls after which the page holds what it always holds, its 50 sessions among it (`ui.sessions`); MB that it may hold more at
+the end. 130 visitors at 0.7 MB are 90."""
 
 START = 60.0
 """Seconds that the page may take to serve."""
@@ -105,14 +106,14 @@ def _sentences(content: bytes) -> str:
 
 @contextmanager
 def served(world: World) -> Iterator[tuple[str, int, Path]]:
-    """`aio ui` for strangers: its address, its process, its log."""
+    """`aio ui` as its owner starts it, whose limits two calls a second do not reach: its address, its process, its log."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     log = world.folder / "page.log"
     with log.open("wb") as file:
         process = subprocess.Popen(
-            [sys.executable, "-m", "aio", "ui", "ui=shared", "engine=preview", f"output.dir={world.out}"], cwd=world.folder, stdin=subprocess.DEVNULL,
+            [sys.executable, "-m", "aio", "ui", "engine=preview", f"output.dir={world.out}"], cwd=world.folder, stdin=subprocess.DEVNULL,
             stdout=file, stderr=file, env=world.environment(GRADIO_SERVER_PORT=str(port)), start_new_session=True)
     try:
         url, began = f"http://127.0.0.1:{port}", time.monotonic()

@@ -63,14 +63,24 @@ def unkind(text: str, given: str = "") -> str:
         return "it failed without a word"
     if "Traceback (most recent call last)" in text:
         return f"traceback: {text.strip().splitlines()[-1]}"
-    if "fault of aio" in text or "fault in aio" in text or "internal error" in text:
-        return f"an exception that only the last net caught: {text.strip()}"
+    if "fault of aio" in text:
+        return f"only the last net caught it, at {_origin(text)}: {text.strip()}"
     if found := _CONTROL.search(text):
         return f"the control character {found[0]!r} reaches the terminal: {text!r}"
     if found := re.search(r"\[type=\w+|Original error:|errors\.pydantic\.dev", text):
         return f"a library's own words, {found[0]!r}: {text.strip()}"
     names = [name for name in _CLASS.findall(text) if name not in given]
     return f"a bare class name, {names[0]}: {text.strip()}" if names else ""
+
+
+def _origin(text: str) -> str:
+    """Where in aio the exception arose whose details a message names a file for."""
+    named = re.search(r"the details are in (.*?\.txt)", text, re.DOTALL)
+    try:
+        places = re.findall(r'File ".*?([^/"]+\.py)", line (\d+)', Path(named[1]).read_text(encoding="utf-8")) if named else []
+    except OSError:
+        places = []
+    return ":".join(places[-1]) if places else "?"
 
 
 class World:
