@@ -12,6 +12,10 @@ from .tally import Area, NotRun, Work
 from .world import World, broken, clips, digest, judged
 
 
+PROBE = 100
+"""Bytes of a file that is no weight, but a proof that the disk can be written."""
+
+
 def downloads(work: Work) -> None:
     """A download is killed; what has arrived is kept, the next one goes on, and what it links is what the Hub has."""
     world = World(work.folder / "world")
@@ -23,7 +27,8 @@ def downloads(work: Work) -> None:
                 (world.folder / name).mkdir()
             kill = {"after": work.random(label).uniform(0.3, 1.1) * usual} if "time" in label else {"hook": hook(label)}
             world.aio(*job.words, **kill, **job.env)
-            arrived = sum(path.stat().st_size for path in (world.folder / "hf").rglob("blobs/*") if not path.is_symlink())
+            there = [path.stat().st_size for path in (world.folder / "hf").rglob("blobs/*") if not path.is_symlink()]
+            arrived = sum(size for size in there if size > PROBE)
             asked, all_bytes = len(job.hub.log), len(job.wanted) * (props.SIZE // 32 * 32)
             if judged(work, world.aio(*job.words, usual=usual, **job.env), label):
                 for fault in job.faults():

@@ -27,9 +27,9 @@ from .world import HANG, World, broken, unkind
 
 SMALL = {"prompt": "A lighthouse", "preset": "fast", "width": 256, "height": 256, "seconds": 0.4}
 INPUTS = {"i2v": ["image"], "keyframe": ["first_frame", "last_frame"], "a2v": ["audio"], "style": ["video"], "lipsync": ["image", "audio"]}
-SETTLED, MEMORY = 0.35, 20.0
+SETTLED, MEMORY = 0.5, 20.0
 """Share of the calls after which the page holds what it always holds, its 50 sessions among it (`ui.sessions`); MB that it may hold more at
-the end. 130 visitors at 0.7 MB are 90."""
+the end. 100 visitors at 0.7 MB are 70."""
 
 START = 60.0
 """Seconds that the page may take to serve."""
