@@ -101,9 +101,9 @@ def leftovers(work: Work, world: World, words: Sequence[str], **options: Any) ->
 
 
 def left(world: World, before: float) -> list[Path]:
-    """Old files that are nobody's: hidden ones in the output folder, any but locks in the temporary one."""
+    """Old files that are nobody's: hidden ones in the output folder, any but locks in aio's temporary one."""
     found = [path for path in world.out.rglob(".*") if path.is_file() and not path.name.endswith(".lock")]
-    found += [path for path in world.tmp.rglob("*") if path.is_file() and path.suffix not in (".lock", ".log")]
+    found += [path for path in world.tmp.glob("*/**/*") if path.is_file() and path.suffix not in (".lock", ".log")]
     return [path for path in found if path.stat().st_mtime < before]
 
 

@@ -11,7 +11,6 @@ from .kills import hook, leftovers, points
 from .tally import Area, NotRun, Work
 from .world import World, broken, clips, digest, judged
 
-
 PROBE = 100
 """Bytes of a file that is no weight, but a proof that the disk can be written."""
 
