@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from . import bounded, faults, files, kills, kills_more, kills_sweep, media, page, parsers, soak, together, words
+from . import bounded, faults, files, kills, kills_more, kills_sweep, media, page, parsers, signals, soak, together, words
 from .tally import Area
 
 AREAS: tuple[Area, ...] = (
-    *kills.AREAS, *kills_sweep.AREAS, *kills_more.AREAS, *faults.AREAS, *parsers.AREAS, *words.AREAS, *files.AREAS, *media.AREAS, *bounded.AREAS,
+    *kills.AREAS, *kills_sweep.AREAS, *kills_more.AREAS, *signals.AREAS, *faults.AREAS, *parsers.AREAS, *words.AREAS, *files.AREAS, *media.AREAS,
+    *bounded.AREAS,
     *soak.AREAS, *page.AREAS, *together.AREAS,
 )
 

@@ -10,6 +10,7 @@ from random import Random
 
 from . import ROOT, entrances, noise
 from .hostile import Try, Wrong, given, inputs
+from .media import impostors
 from .tally import Area, Work
 from .words import judge
 from .world import SMALL
@@ -59,12 +60,17 @@ def recipes(work: Work) -> None:
     def prepare(folder: Path) -> Try:
         clip = first_clip(folder)
         seed = json.loads(clip.with_suffix(".json").read_text(encoding="utf-8"))
-        odd = ["../../../../../evil/mode", "mode/t2v", "..", "t2v", "fast", "image", "seed", "choices", "values", "params", "inputs", "settings",
+        (folder / "evil.yaml").write_text(mode("evil").replace("t2v.json", str(ROOT / "workflows" / "t2v.json")), encoding="utf-8")
+        evil, fakes = os.path.relpath(folder / "evil", ROOT / "conf" / "mode"), [content for _, content in impostors(folder)]
+        odd = [evil, "mode/t2v", "..", "t2v", "fast", "image", "seed", "choices", "values", "params", "inputs", "settings",
             "sha256",
                f"{folder}/x", noise.ESCAPE, HOLD, "${oc.env:AIO_TRUST_CANARY}", "lora", "hydra", "registry", "comfyui", "output.dir"]
 
         def attempt(random: Random, folder: Path) -> None:
             made = noise.tree(random, seed["aio"], odd)
+            if random.random() < 0.1 and isinstance(made, dict):   # a name that leads to a file of the stranger's
+                made = {**seed["aio"], "choices": {**seed["aio"]["choices"], random.choice(list(seed["aio"]["choices"])): evil}}
+                made["mode"] = made["choices"]["mode"]
             tag = json.dumps(made) if random.random() < 0.9 else noise.damaged(random, json.dumps(made).encode()).decode(errors="replace")
             if random.random() < 0.01:
                 tag = random.choice(("[" * 200_000, '{"recipe":' * 100_000, json.dumps(tag)))
@@ -72,10 +78,16 @@ def recipes(work: Work) -> None:
             if random.random() < 0.5:
                 target = folder / "x.json"
                 target.write_bytes((tag if random.random() < 0.5 else f'{{"aio": {tag}}}').encode("utf-8", "surrogatepass"))
-            else:
-                target = folder / "x.mp4"
-                tagged(clip, target, tag)
+            elif random.random() < 0.95:
+                target = folder / random.choice(("x.mp4", "clip:1.mp4", "12:30 a.mp4", "-x.mp4", "concat:a.mp4"))
+                tagged(clip, folder / "tagged.mp4", tag)
+                os.replace(folder / "tagged.mp4", target)
+            else:   # no mp4: a playlist, PostScript, ...
+                target = folder / "other.mp4"
+                target.write_bytes(random.choice(fakes))
             out, err = judge(["replay", str(target), "--command"])
+            if evil in out:
+                raise Wrong("a recipe's name led to a file outside the configuration")
             if noise.ESCAPE in out + err:
                 raise Wrong("an escape sequence of the recipe reaches the terminal")
 
@@ -194,7 +206,7 @@ def sweeps(work: Work) -> None:
 
 AREAS = (
     Area("workflows", "files of workflows", workflows, 4_000, 40),
-    Area("recipes", "recipes, JSON and tag of an mp4", recipes, 8_000, 90),
+    Area("recipes", "recipes, JSON and tag of an mp4", recipes, 8_000, 130),
     Area("configs", "YAML of --config-dir", configs, 800, 200),
     Area("sweeps", "manifests and states of sweeps", sweeps, 1_200, 60),
 )

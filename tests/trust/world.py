@@ -108,13 +108,15 @@ class World:
         return self.folder.with_name(f"{self.folder.name}.calls")
 
     def aio(
-        self, *words: str, usual: float = START, after: float = 0.0, hook: Mapping[str, Any] | None = None,
+        self, *words: str, usual: float = START, after: float = 0.0, signals: Sequence[int] = (signal.SIGKILL,),
+        hook: Mapping[str, Any] | None = None,
         program: Sequence[str] = ("-m", "aio"), wrap: Sequence[str] = (), group: bool = True, **env: str,
     ) -> Ended:
         """Run a command to its end, or kill it `after` so many seconds.
 
         Args:
             usual: seconds that it takes undisturbed. wrap: words before the interpreter (a shell with limits).
+            signals: what it gets then, a tenth of a second apart; after any but SIGKILL it has its usual time to end.
             group: whether a kill takes the command's own children along.
         """
         self.log.unlink(missing_ok=True)
@@ -123,8 +125,12 @@ class World:
         process = subprocess.Popen(
             [*wrap, sys.executable, *program, *words], **pipes, text=True, errors="replace", cwd=self.folder,
             env=self.environment(hook, **env), start_new_session=True)
+        limit = max(usual + HANG, 3 * usual)
         try:
-            out, err = process.communicate(timeout=after or max(usual + HANG, 3 * usual))
+            if after and signal.SIGKILL not in signals:
+                _send(process, signals, after)
+                after = 0.0
+            out, err = process.communicate(timeout=after or limit)
         except subprocess.TimeoutExpired:
             hung = not after
             os.killpg(process.pid, signal.SIGKILL) if group or hung else process.kill()
@@ -144,6 +150,15 @@ class World:
     def clips_then(self) -> set[str]:
         """Contents of the clips that were finished when the hook let a call fail."""
         return {line.split()[1] for line in self.log.read_text().splitlines() if line.startswith("clip ")} if self.log.exists() else set()
+
+
+def _send(process: Any, signals: Sequence[int], after: float) -> None:
+    """Signals to a process group, the first `after` so many seconds."""
+    for one in signals:
+        time.sleep(after)
+        after = 0.1
+        if process.poll() is None:
+            os.killpg(process.pid, one)
 
 
 def judged(work: Work, ended: Ended, label: str, *, fails: bool = False) -> bool:
