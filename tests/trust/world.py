@@ -109,8 +109,7 @@ class World:
 
     def aio(
         self, *words: str, usual: float = START, after: float = 0.0, signals: Sequence[int] = (signal.SIGKILL,),
-        hook: Mapping[str, Any] | None = None,
-        program: Sequence[str] = ("-m", "aio"), wrap: Sequence[str] = (), group: bool = True, **env: str,
+        hook: Mapping[str, Any] | None = None, program: Sequence[str] = ("-m", "aio"), wrap: Sequence[str] = (), group: bool = True, **env: str,
     ) -> Ended:
         """Run a command to its end, or kill it `after` so many seconds.
 
