@@ -3,6 +3,7 @@ but acceptance with the right meaning or an AioError in plain words."""
 
 from __future__ import annotations
 
+import faulthandler
 import multiprocessing
 import os
 import pickle
@@ -42,12 +43,17 @@ PROGRAMS = frozenset({"subprocess.Popen", "os.system", "os.exec", "os.posix_spaw
 CONNECTIONS = frozenset({"socket.connect", "socket.getaddrinfo"})
 """Python's audit events of what no input may cause."""
 
-_given, _done = [""], list[str]()
+QUOTED = 20_000
+"""Characters of an input that `--only` shows."""
+
+_given, _done, _loud = [""], list[str](), list[bool]()
 
 
 def given(value: Any) -> None:
     """Say what the input is, before it is tried: a refusal may quote it, and `--only` shows it."""
     _given[0] = value if isinstance(value, str) else repr(value)
+    if _loud:
+        print(f"the input: {_given[0][:QUOTED]}", file=sys.stderr, flush=True)
 
 
 class Wrong(Exception):
@@ -105,6 +111,9 @@ def _watch(process: Any, pipe: Any, shared: Any, work: Work) -> bool:
             work.failed("growth", f"input {label} takes {(_resident(process.pid) - base) / 1e6:.0f} MB", label)
         else:
             continue
+        if work.only:   # show where it is
+            os.kill(process.pid, signal.SIGUSR1)
+            time.sleep(1)
         process.kill()
         return True
 
@@ -124,7 +133,10 @@ def _worker(work: Work, prepare: Callable[[Path], Try], numbers: list[int], shar
     os.environ.update(AIO_TRUST_CANARY=noise.CANARY, HOME=str(folder), TMPDIR=str(folder))
     tempfile.tempdir = None   # what it was is remembered
     attempt = prepare(folder)
-    if not work.only:
+    if work.only:
+        _loud.append(True)
+        faulthandler.register(signal.SIGUSR1)
+    else:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)   # what C libraries and warnings say
     sys.addaudithook(_forbidden)
     pipe.send(("warm", "", "", ""))
@@ -132,8 +144,6 @@ def _worker(work: Work, prepare: Callable[[Path], Try], numbers: list[int], shar
     for place, number in enumerate(numbers):
         shared[NOW], shared[TRIED] = number, shared[TRIED] + 1
         found = _tried(attempt, work.random(number), folder, bool(work.only))
-        if work.only:
-            print(f"input {number}: {_given[0][:20000]}\n{found or 'held'}", file=sys.stderr)
         if found:
             pipe.send((found[0], found[1], str(number), found[2]))
         if place in (len(numbers) // 2, len(numbers) - 1):

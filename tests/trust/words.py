@@ -34,7 +34,7 @@ def argv(work: Work) -> None:
             words = [_word(random) if random.random() < 0.7 else random.choice(flags) for _ in range(random.randint(0, 4))]
             verb = random.choice(VERBS + ("run",))
             if verb in ("check", "space", "models"):
-                words.append("--no-such-flag")   # else they do minutes of work
+                words += ["--no-such-flag"] * 2   # else they do minutes of work; a flag before may take the first as its value
             harmless = ["nosuchfield=1", "engine=preview"] if verb in ("run", "nonsense") or "-m" in words else []
             judge([*([verb] if verb != "run" else []), *words, *harmless])
 
