@@ -50,10 +50,16 @@ _given, _done, _loud = [""], list[str](), list[bool]()
 
 
 def given(value: Any) -> None:
-    """Say what the input is, before it is tried: a refusal may quote it, and `--only` shows it."""
-    _given[0] = value if isinstance(value, str) else repr(value)
+    """Say what the input is, or a part of it, before it is tried: a refusal may quote it, and `--only` shows it."""
+    text = value if isinstance(value, str) else repr(value)
+    _given[0] += text
     if _loud:
-        print(f"the input: {_given[0][:QUOTED]}", file=sys.stderr, flush=True)
+        print(f"the input: {text[:QUOTED]}", file=sys.stderr, flush=True)
+
+
+def quoted() -> str:
+    """What `given` was told of this input."""
+    return _given[0]
 
 
 class Wrong(Exception):
@@ -165,10 +171,11 @@ def _forbidden(event: str, args: tuple[Any, ...]) -> None:
 def _tried(attempt: Try, random: Random, folder: Path, loud: bool) -> tuple[str, str, str] | None:
     """(kind, why, what is alike) of a failing input."""
     _done.clear()
+    _given[0] = ""
     try:
         attempt(random, folder)
     except Refused as error:
-        wrong = unkind(str(error), _given[0])
+        wrong = unkind(str(error), quoted())
         if loud:
             print(f"refused: {error}", file=sys.stderr)
         # Terminals are guarded where a message is printed, not where it is made.

@@ -10,7 +10,7 @@ from random import Random
 from typing import Any
 
 from . import ROOT, entrances, noise
-from .hostile import Try, Wrong, given, inputs
+from .hostile import Try, Wrong, given, inputs, quoted
 from .tally import Area, Work
 from .world import CODES, unkind
 
@@ -87,7 +87,7 @@ def judge(words: list[str]) -> tuple[str, str]:
         raise Wrong(f"exit code {code}")
     if noise.CANARY in out + err:
         raise Wrong("a variable of the environment came out")
-    if code and (wrong := unkind(err, str(words))):
+    if code and (wrong := unkind(err, quoted())):
         raise entrances.Untold(wrong)
     return out, err
 
