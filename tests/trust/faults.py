@@ -193,7 +193,7 @@ def _fresh(world: World, verb: str) -> None:
 
 AREAS = (
     Area("faults-run", "a disk fault in a run", run, 120, 250),
-    Area("faults-sweep", "a disk fault in a sweep, then its resumption", sweep, 50, 200),
+    Area("faults-sweep", "a disk fault in a sweep, then its resumption", sweep, 40, 160),
     Area("faults-services", "a disk fault in downloads and setups", services, 30, 100),
     Area("disks", "full, read-only and limited disks, closed streams", disks, 66, 110),
 )

@@ -207,6 +207,6 @@ def sweeps(work: Work) -> None:
 AREAS = (
     Area("workflows", "files of workflows", workflows, 4_000, 40),
     Area("recipes", "recipes, JSON and tag of an mp4", recipes, 8_000, 130),
-    Area("configs", "YAML of --config-dir", configs, 800, 200),
+    Area("configs", "YAML of --config-dir", configs, 700, 150),
     Area("sweeps", "manifests and states of sweeps", sweeps, 1_200, 60),
 )

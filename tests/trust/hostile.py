@@ -7,6 +7,7 @@ import faulthandler
 import multiprocessing
 import os
 import pickle
+import re
 import resource
 import signal
 import sys
@@ -184,7 +185,7 @@ def _tried(attempt: Try, random: Random, folder: Path, loud: bool) -> tuple[str,
     except Wrong as error:
         return "losses", str(error), str(error)[:60]
     except Untold as error:
-        return "tracebacks", str(error), str(error).split(": ")[0]
+        return "tracebacks", str(error), re.sub(r"'[^']*'", "~", str(error).split(": ")[0])
     except MemoryError:
         return "growth", "MemoryError", ""
     except BaseException as error:

@@ -125,5 +125,5 @@ AREAS = (
     Area("kills-download", "kill -9 in a download, then the same download", downloads, 24, 70),
     Area("kills-mirror", "kill -9 in the mirror of a cache", mirrors, 40, 20),
     Area("kills-setup", "kill -9 in setup and its git", setups, 24, 50),
-    Area("kills-comfyui", "kill -9 in the real ComfyUI, tiny weights", real, 8, 230),
+    Area("kills-comfyui", "kill -9 in the real ComfyUI, tiny weights", real, 6, 180),
 )

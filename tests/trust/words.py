@@ -168,7 +168,7 @@ def _lines(text: Any) -> Any:
 
 AREAS = (
     Area("argv", "words of the command line", argv, 2_000, 80),
-    Area("overrides", "overrides of the configuration", overrides, 800, 180),
+    Area("overrides", "overrides of the configuration", overrides, 600, 140),
     Area("prompts", "files of prompts", prompts, 2_000, 10),
     Area("tables", "tables of jobs, CSV and JSON Lines", tables, 3_000, 50),
 )
