@@ -23,6 +23,9 @@ from .tally import Area, Finding, NotRun, Row, Tally, Work
 LANES = 2
 """Areas at a time: the two cores that the time limit of half an hour is meant for."""
 
+ROW = "row.json"
+"""Name of the file in which an area's process leaves its row."""
+
 SLOWEST = 6
 """An area that takes so many times its planned seconds, and a minute, is ended: it hangs."""
 
@@ -34,11 +37,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="a tenth of the cases")
     parser.add_argument("--only", default="", help="one case of one area, by its label")
     parser.add_argument("--list", action="store_true", help="what there is")
-    parser.add_argument("--row", help=argparse.SUPPRESS)   # this process is one area's: write its row there
+    parser.add_argument("--in", dest="folder", help=argparse.SUPPRESS)   # this process is one area's: its folder, for its row too
     given = parser.parse_args(argv)
     areas, seed = named(given.areas), int(os.environ.get("AIO_TRUST_SEED", "1"))
-    if given.row:
-        Path(given.row).write_text(json.dumps(dataclasses.asdict(tried(areas[0], seed, given.quick, given.only))), encoding="utf-8")
+    if given.folder:
+        row = tried(areas[0], seed, given.quick, given.only, Path(given.folder) / "work")
+        (Path(given.folder) / ROW).write_text(json.dumps(dataclasses.asdict(row)), encoding="utf-8")
         return 0
     part = 10 if given.quick else 1
     for area in areas:
@@ -81,26 +85,26 @@ def run(areas: Sequence[Area], quick: bool, only: str, seed: int) -> list[Row]:
 
 def apart(area: Area, quick: bool, only: str, seed: int) -> Row:
     """An area's row, made by a process of its own."""
-    handle, name = tempfile.mkstemp(suffix=".json")
-    os.close(handle)
+    folder = Path(tempfile.mkdtemp(prefix=f"aio-trust-{area.name}-")).resolve()
     began, limit = time.monotonic(), SLOWEST * area.seconds + 60
-    words = [sys.executable, "-m", "tests.trust", area.name, "--row", name, *(["--quick"] if quick else []), *(["--only", only] if only else [])]
+    words = [sys.executable, "-m", "tests.trust", area.name, "--in", str(folder)]
+    words += [*(["--quick"] if quick else []), *(["--only", only] if only else [])]
     try:
         ended = subprocess.run(words, cwd=ROOT, env={**os.environ, "AIO_TRUST_SEED": str(seed)}, timeout=limit, stdin=subprocess.DEVNULL)
-        data = json.loads(Path(name).read_text(encoding="utf-8") or "null")
-        if data:
+        if (folder / ROW).is_file():
+            data = json.loads((folder / ROW).read_text(encoding="utf-8"))
             return Row(**{**data, "findings": [Finding(**one) for one in data["findings"]]})
         kind, why = "tracebacks", f"the area's own process ended with {ended.returncode}, see above"
     except subprocess.TimeoutExpired:
         kind, why = "hangs", f"it was ended after {limit:.0f} s"
     finally:
-        Path(name).unlink()
+        shutil.rmtree(folder, ignore_errors=True)
     return Row(area.name, area.what, seconds=time.monotonic() - began, findings=[Finding(kind, why, f"python -m tests.trust {area.name}")])
 
 
-def tried(area: Area, seed: int, quick: bool, only: str) -> Row:
-    """Run an area in this process."""
-    folder = Path(tempfile.mkdtemp(prefix=f"aio-trust-{area.name}-")).resolve()
+def tried(area: Area, seed: int, quick: bool, only: str, folder: Path) -> Row:
+    """Run an area in this process, in a folder of its own."""
+    folder.mkdir()
     row = Row(area.name, area.what)
     tally = Tally(row, f"AIO_TRUST_SEED={seed} python -m tests.trust {area.name}")
     try:
@@ -110,8 +114,6 @@ def tried(area: Area, seed: int, quick: bool, only: str) -> Row:
     except Exception as error:   # a fault of the harness must not look like a pass
         traceback.print_exc()
         tally.failed("tracebacks", f"the harness itself: {type(error).__name__}: {error}")
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
     return tally.ended()
 
 

@@ -18,8 +18,15 @@ from .world import HANG, World
 SETTLED = 0.1
 """Share of the runs after which everything that is loaded once is loaded."""
 
+LAST = 10
+"""Runs before the end at which the last measure is taken, so that the process lives through it."""
+
 MEMORY = 24.0
 """MB that a process may have more at the end than when it had settled. A leak of one small frame a run would be 200."""
+
+
+LOOKS, PAUSE = 20, 0.02
+"""How often a process is looked at for one measure, and seconds between."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +57,15 @@ def state(pid: int, *folders: Path) -> State:
     return State(pages * os.sysconf("SC_PAGE_SIZE") / 1e6, len(os.listdir(place / "fd")), len(os.listdir(place / "task")), kept)
 
 
+def calm(pid: int, *folders: Path) -> State:
+    """The least that a process holds within a while: a run that is under way has threads and frames of its own."""
+    seen = []
+    for _ in range(LOOKS):
+        seen.append(state(pid, *folders))
+        time.sleep(PAUSE)
+    return State(*(min(getattr(one, name) for one in seen) for name in ("memory", "files", "threads", "kept")))
+
+
 def run(work: Work) -> None:
     """Runs of all modes, one after the other, in one process; each must succeed within the time of a hang."""
     world, begun, settled = World(work.folder / "world"), 0, None
@@ -71,9 +87,9 @@ def run(work: Work) -> None:
             if not line.startswith("0 "):
                 work.failed("losses", f"run {begun}: {line.strip()}")
             if begun == max(int(work.cases * SETTLED), 12):
-                settled = state(process.pid, world.tmp, world.home)
-            if begun == work.cases - 1 and settled is not None:
-                ended = state(process.pid, world.tmp, world.home)
+                settled = calm(process.pid, world.tmp, world.home)
+            if begun == work.cases - LAST and settled is not None:
+                ended = calm(process.pid, world.tmp, world.home)
                 work.tally.row.grew = f"{ended.memory - settled.memory:+.1f} MB"
                 if more := ended.more_than(settled):
                     work.failed("growth", f"between run {int(work.cases * SETTLED)} and {begun}: {more}")
