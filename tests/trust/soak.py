@@ -18,14 +18,14 @@ from .world import HANG, World
 SETTLED = 0.1
 """Share of the runs after which everything that is loaded once is loaded."""
 
-LAST = 10
+LAST = 30
 """Runs before the end at which the last measure is taken, so that the process lives through it."""
 
 MEMORY = 24.0
 """MB that a process may have more at the end than when it had settled. A leak of one small frame a run would be 200."""
 
 
-LOOKS, PAUSE = 20, 0.02
+LOOKS, PAUSE = 60, 0.02
 """How often a process is looked at for one measure, and seconds between."""
 
 
@@ -61,7 +61,10 @@ def calm(pid: int, *folders: Path) -> State:
     """The least that a process holds within a while: a run that is under way has threads and frames of its own."""
     seen = []
     for _ in range(LOOKS):
-        seen.append(state(pid, *folders))
+        try:
+            seen.append(state(pid, *folders))
+        except (FileNotFoundError, ProcessLookupError):
+            break   # it ended meanwhile
         time.sleep(PAUSE)
     return State(*(min(getattr(one, name) for one in seen) for name in ("memory", "files", "threads", "kept")))
 
