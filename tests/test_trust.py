@@ -28,6 +28,7 @@ def run(*words):
 @pytest.mark.parametrize("kind", KINDS)
 def test_one_loss_hang_traceback_or_growth_makes_the_exit_code_1(tmp_path, kind):
     held, failed = work(tmp_path), work(tmp_path)
+    held.tally.row.cases = 40
     failed.failed(kind, "the clip is gone", "before-7")
     assert table.exit_code([held.tally.ended()]) == 0
     assert table.exit_code([held.tally.ended(), failed.tally.ended()]) == 1
@@ -38,6 +39,10 @@ def test_one_loss_hang_traceback_or_growth_makes_the_exit_code_1(tmp_path, kind)
 def test_what_could_not_run_is_seen_and_fails_nothing():
     row = Row("kills-comfyui", "kill -9 in the real ComfyUI", not_run="ComfyUI is not set up")
     assert table.exit_code([row]) == 0 and "not run: kills-comfyui: ComfyUI is not set up" in table.text([row])
+
+
+def test_an_area_that_tried_nothing_has_not_held(tmp_path):
+    assert table.exit_code([work(tmp_path).tally.ended()]) == 1
 
 
 def test_failing_cases_of_one_cause_are_counted_and_shown_once(tmp_path):

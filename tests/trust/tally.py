@@ -71,6 +71,8 @@ class Tally:
     def ended(self) -> Row:
         """The finished line."""
         self.row.seconds = time.monotonic() - self.began
+        if not (self.row.cases or self.row.findings or self.row.not_run):
+            self.failed("tracebacks", "no case was tried: there is none of this label")   # nothing tried must not look like all held
         return self.row
 
 
