@@ -1,11 +1,12 @@
 # make demo   install into .venv and render a talking portrait without a GPU
 # make test   install into .venv and run the tests (minutes on 2 cores)
+# make trust  kill, fill and feed it for up to half an hour: docs/TRUST.md
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PARALLEL := --numprocesses auto --dist loadfile   # a process for each core; a file's tests share what they start
 
-.PHONY: demo test test-all golden clean
+.PHONY: demo test test-all trust golden clean
 
 $(BIN)/aio: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("aio needs Python 3.11 or newer, this is " + sys.version.split()[0] + ": make PYTHON=python3.12 demo") if sys.version_info < (3, 11) else None'
@@ -26,6 +27,9 @@ test: $(VENV)/dev
 
 test-all: $(VENV)/dev
 	$(BIN)/python -m pytest
+
+trust: $(VENV)/dev
+	$(BIN)/python -m tests.trust
 
 golden: $(VENV)/dev
 	$(BIN)/python tests/test_golden.py
