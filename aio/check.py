@@ -30,13 +30,16 @@ class Row:
     note: str = ""
 
 
-def check(modes: Sequence[str] = (), config_dirs: Sequence[Path] = (), overrides: Sequence[str] = ()) -> Iterator[Row]:
+def check(
+    modes: Sequence[str] = (), config_dirs: Sequence[Path] = (), overrides: Sequence[str] = (), params: Mapping[str, Any] = {}
+) -> Iterator[Row]:
     """Yield a row for every mode x preset x model, each memory policy, each LoRA alone,
     one pair, and every choice that changes the patch.
 
     Args:
         modes: names to check, all when empty.
         overrides: further Hydra overrides, e.g. a workflow elsewhere; a preset or model among them is the only one.
+        params: values of fields, for one more row of each mode that has them.
     """
     presets, models = (_chosen(group, config_dirs, overrides) for group in ("preset", "model"))
     loras = configuration.choices("lora", config_dirs)
@@ -59,8 +62,11 @@ def check(modes: Sequence[str] = (), config_dirs: Sequence[Path] = (), overrides
             every = every and bool(whole)
             effects |= _effective(whole[0]) if whole else set()
             yield Row(mode, preset, "all", "official constants", faults=tuple(_constants(config)))
-        for name, params in _variants(base):
-            yield _row(base, name, params)
+        given = {name: value for name, value in params.items() if name in base.fields}
+        if given:
+            yield _row(base, "as given", given)
+        for name, chosen in _variants(base):
+            yield _row(base, name, chosen)
         for memory in configuration.choices("memory", config_dirs):
             yield _row(configuration.compose([*usual, *others, f"memory={memory}"], config_dirs), f"memory {memory}")
         idle = [name for name in base.fields if every and name not in effects and name not in _affecting(base)]

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import re
 import stat
-import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from aio import comfyui_dir, sidecar
+from aio import comfyui_dir, sidecar, terminal
 from aio.config import Config
 from aio.engines.choose import make
 from aio.errors import MediaError
@@ -60,7 +59,7 @@ def keep_pruning(rule: Rules, scratch: Path) -> threading.Event:
         while True:
             gone = prune(rule.outputs, rule.inputs, scratch, rule.hours * 3600)
             if gone:
-                print(f"aio: {len(gone)} files older than {rule.hours:g} h removed", file=sys.stderr, flush=True)
+                terminal.say(f"aio: {len(gone)} files older than {rule.hours:g} h removed")
             if stop.wait(rule.every_minutes * 60):
                 return
 

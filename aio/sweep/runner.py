@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from aio import config as configuration
-from aio import paths, provenance
+from aio import faults, paths, provenance, signals, terminal
 from aio.command import Command
 from aio.console import Console
-from aio.errors import AioError, Cancelled, ConfigError, EngineError, InputError
+from aio.errors import AioError, Cancelled, ConfigError, InputError
 from aio.run import run as chain
 from aio.sheet import Sheet
 from aio.spaces.engine import choose, create
@@ -81,16 +80,17 @@ def opened(command: Command) -> Iterator[Sweep]:
         sheet = Sheet(folder, [known.get(job.spec.number) or job.cell() for job in jobs])
         for line in (f"sweep: {len(jobs)} jobs in {folder}" + (f", {len(known)} of them done" if known else ""), plan.saving(left, todo)):
             if line:
-                print(line, file=sys.stderr)
+                terminal.say(line)
         began = time.monotonic()
         try:
             yield Sweep(folder, jobs, todo, sheet)
         finally:
-            page = sheet.write(live=False)
+            with signals.held():
+                page = sheet.write(live=False)
             failed = sum(cell.state != "done" for cell in sheet.cells.values())
             rest = f"; {failed} not done: the same command with resume={command.resume or folder} runs them" if failed else ""
-            print(f"sweep: {len(jobs) - failed} of {len(jobs)} jobs done, {time.monotonic() - began:.1f} s{rest}", file=sys.stderr)
-            print(page, flush=True)
+            terminal.say(f"sweep: {len(jobs) - failed} of {len(jobs)} jobs done, {time.monotonic() - began:.1f} s{rest}")
+            terminal.made(page)
 
 
 def _existing(given: str) -> Path:
@@ -102,8 +102,9 @@ def _existing(given: str) -> Path:
 
 def _all(sweep: Sweep, runner: Runner) -> None:
     for index, job in enumerate(sweep.todo, 1):
+        signals.check()
         what = "  ".join(f"{key}={job.settings[key]}" for key in sweep.sheet.varied if key in job.settings)
-        print(f"job {job.spec.number} ({index} of {len(sweep.todo)})  {' '.join(what.split())[:200]}".rstrip(), file=sys.stderr)
+        terminal.say(f"job {job.spec.number} ({index} of {len(sweep.todo)})  {' '.join(what.split())[:200]}".rstrip())
         runner.run(job.spec, job.cell())
 
 
@@ -137,12 +138,12 @@ class Runner:
             made = self._chain(spec)
             digest = json.loads(made.video.with_suffix(".json").read_text(encoding="utf-8"))["aio"]["hash"]
             cell = dataclasses.replace(cell, state="done", video=made.video.name, recipe=digest)
-            print(made.video, flush=True)
+            terminal.made(made.video)
         except (Cancelled, KeyboardInterrupt):
             self._tell(dataclasses.replace(cell, state="stopped", seconds=time.monotonic() - began))
             raise
-        except Exception as error:   # whatever one job meets, the others run
-            known = error if isinstance(error, AioError) else EngineError(f"{type(error).__name__}: {error}").with_traceback(error.__traceback__)
+        except BaseException as error:   # whatever one job meets, the others run
+            known = faults.known(error, map(str, spec.params.values()))
             self.report(known)
             cell = dataclasses.replace(cell, state="failed", reason=_plain(str(known), self.folder))
         finally:

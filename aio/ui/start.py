@@ -5,13 +5,13 @@ from __future__ import annotations
 import gc
 import multiprocessing
 import os
-import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
+from aio import signals, terminal
 from aio.spaces.here import on_zerogpu
 from aio.ui import catalogue
 
@@ -28,7 +28,8 @@ def serve(overrides: Sequence[str] = (), config_dirs: Sequence[Path] = (), **opt
         import aio.spaces.call  # noqa: F401   spaces must come before gradio, and looks for decorated functions when the page is launched
     gc.disable()   # what is imported stays: looking through it again and again for garbage takes a tenth of the start
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-        composed = pool.submit(catalogue.read, tuple(overrides), tuple(config_dirs))
+        with signals.blocked():   # Ctrl-C is for this process
+            composed = pool.submit(catalogue.read, tuple(overrides), tuple(config_dirs))
         from aio.ui.app import launch
 
         try:
@@ -36,7 +37,7 @@ def serve(overrides: Sequence[str] = (), config_dirs: Sequence[Path] = (), **opt
         except BrokenProcessPool:   # no second process here
             offered, faults = catalogue.read(overrides, config_dirs)
     for fault in faults:
-        print(f"aio: {fault}", file=sys.stderr)
+        terminal.say(f"aio: {fault}")
     gc.freeze()
     gc.enable()
     return launch(offered, **options)
