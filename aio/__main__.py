@@ -1,5 +1,6 @@
 """`python -m aio`, and the command `aio`: see aio.cli. An old Python reads this file too, so it holds nothing that such a one does not know."""
 
+import atexit
 import os
 import sys
 
@@ -33,6 +34,7 @@ def started(work):
     from aio import faults, signals, terminal
 
     signals.begin()
+    atexit.register(signals.ignore)   # registered first, it is called last
     with terminal.opened(), faults.watched():
         try:
             code = work()

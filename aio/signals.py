@@ -11,7 +11,6 @@ ignores (nohup, a script's background job) stays ignored. SIGPIPE is ignored by 
 
 from __future__ import annotations
 
-import atexit
 import os
 import select
 import signal
@@ -40,15 +39,16 @@ LOOK = 0.1
 
 
 class _State:
-    """What a signal does now. phase: starting, open, guarded or over. asked: when the first one came. code: of the exit, when over."""
+    """What a signal does now. phase: starting, open, guarded or over. asked: when the first one came. code: of the exit, when over.
+    raised: whether it raised KeyboardInterrupt."""
 
-    phase, owner, code = "starting", 0, CODE
+    phase, owner, code, raised = "starting", 0, CODE, False
     asked: float | None = None
 
 
 def begin() -> dict[int, Any]:
     """Take the signals, and return what they did before. The phase is `starting` until `handled`."""
-    _State.owner, _State.phase, _State.asked = os.getpid(), "starting", None
+    _State.owner, _State.phase, _State.asked, _State.raised = os.getpid(), "starting", None, False
     before = {}
     for number in (getattr(signal, name) for name in NAMES if hasattr(signal, name)):
         if signal.getsignal(number) != signal.SIG_IGN:
@@ -63,7 +63,8 @@ def handled() -> Iterator[None]:
         yield
         return
     before = {} if _State.owner == os.getpid() else begin()
-    _State.phase, _State.asked = "open", None
+    _State.asked, _State.raised = None, False
+    _State.phase = "open"
     try:
         yield
     finally:
@@ -74,14 +75,20 @@ def handled() -> Iterator[None]:
             _State.owner = 0
 
 
+def interrupted() -> bool:
+    """Whether a signal has raised KeyboardInterrupt. Libraries turn it into errors of their own, which say nothing then."""
+    return _State.raised
+
+
 def over(code: int) -> int:
     """From here on a signal ends the process at once: its work is done, its exit code is `code`, which is returned."""
     _State.code, _State.phase = code, "over"
-    atexit.register(_ignore)   # the last to be called, but for what was registered before; then the interpreter takes itself apart
+    exec("")   # Python would exit by SIGINT where a KeyboardInterrupt once left an exec() of a text (a dataclass); the next one forgets it
     return code
 
 
-def _ignore() -> None:
+def ignore() -> None:
+    """Ignore the signals: the interpreter takes itself apart."""
     for number in (getattr(signal, name) for name in NAMES if hasattr(signal, name)):
         signal.signal(number, signal.SIG_IGN)
 
@@ -147,6 +154,7 @@ def held() -> Iterator[None]:
     finally:
         _State.phase = "open"
         if _State.asked != before:
+            _State.raised = True
             raise KeyboardInterrupt
 
 
@@ -193,6 +201,7 @@ def _take(number: int, frame: Any) -> None:
     elif _State.asked is None:
         _State.asked = now
         if _State.phase == "open":
+            _State.raised = True
             raise KeyboardInterrupt
     elif now - _State.asked > PATIENCE:
         _leave("stopped at once, since it had not ended by itself; the next run clears what may be left")

@@ -76,8 +76,9 @@ def opened(command: Command) -> Iterator[Sweep]:
         known = resumed(folder, jobs, command.config_dirs) if command.resume else {}
         left = [job for job in jobs if job.spec.number not in known]
         todo = plan.order(left)
-        store.write_manifest(folder, [job.cell() for job in jobs])
-        sheet = Sheet(folder, [known.get(job.spec.number) or job.cell() for job in jobs])
+        with signals.held():
+            store.write_manifest(folder, [job.cell() for job in jobs])
+            sheet = Sheet(folder, [known.get(job.spec.number) or job.cell() for job in jobs])
         for line in (f"sweep: {len(jobs)} jobs in {folder}" + (f", {len(known)} of them done" if known else ""), plan.saving(left, todo)):
             if line:
                 terminal.say(line)
