@@ -44,6 +44,8 @@ def _verb(words: list[str]) -> int:
     if words[:1] == ["version"] or {"--version", "-V"} & set(words):
         terminal.answer(f"aio {__version__}")
         return 0
+    if words[:1] == ["help"]:
+        words[0] = "--help"
     _here(words)
     command = parse(words, VERBS)
     if command.help:
@@ -164,7 +166,7 @@ def check(command: Command) -> int:
     modes = verbs.chosen_modes(command)
     others = [text for text in command.overrides if not text.startswith("mode=")]
     known = {name for mode in modes for name in configuration.compose([f"mode={mode}", *others], command.config_dirs).fields}
-    unknown(command.params, known, "check")
+    unknown(command, known)
     return checking.table(checking.check(modes, command.config_dirs, others, command.params), terminal.answer)
 
 

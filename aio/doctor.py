@@ -19,6 +19,7 @@ from typing import Any
 from aio import check, comfyui_dir, faults, geometry, patch, provenance, registry, request, schema, shapes, terminal, tinyweights, workflow
 from aio import config as configuration
 from aio.config import Config
+from aio.errors import EngineError
 from aio.fields import MEDIA_TYPES
 from aio.values import Job, Prompt, Request, ignore
 
@@ -218,6 +219,8 @@ def doctor(config_dirs: Sequence[Path] = (), modes: Sequence[str] = (), show: Ca
     from aio.engines.comfyui import ComfyUIEngine
 
     todo = list(cases(modes, config_dirs))
+    if comfyui_dir.find(todo[0].config.data["comfyui"]) is None:
+        raise EngineError("doctor runs the real ComfyUI, which is not set up: run `python -m aio setup` first")
     with tempfile.TemporaryDirectory(prefix="aio-doctor-") as scratch:
         began = time.monotonic()
         engine = ComfyUIEngine(todo[0].config, work_dir=Path(scratch), models_dir=Path(scratch) / "models", cpu=True)

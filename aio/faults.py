@@ -31,12 +31,15 @@ LARGEST = 64_000
 SAID = 200
 """Characters of an unforeseen exception's text that a message quotes."""
 
+LONG = 120
+"""Characters of a path that a message shows."""
+
 LOG = "the log of this program"
 """Where the details of a fault are, where nobody but the owner of the machine can see them."""
 
 _MACHINE: dict[int, tuple[type[AioError], str]] = {
     errno.ENOSPC: (OutputError, "the disk is full{at}; free space, or write to another one"),
-    errno.EFBIG: (OutputError, "a file became larger than allowed{at}: raise the limit (`ulimit -f`), or make a smaller clip"),
+    errno.EFBIG: (OutputError, "a file became larger than allowed{at}; raise the limit (`ulimit -f`), or make a smaller clip"),
     errno.EROFS: (OutputError, "the file system is read-only{at}; write to another folder"),
     errno.EACCES: (OutputError, "permission denied{at}; make it accessible, or name another one"),
     errno.EPERM: (OutputError, "the system does not permit it{at}; name another file or folder"),
@@ -119,7 +122,7 @@ def _foreseen(error: BaseException) -> AioError | None:
     if isinstance(error, OSError) and error.errno in _MACHINE:
         kind, words = _MACHINE[error.errno]
         name = os.fsdecode(error.filename) if isinstance(error.filename, (str, bytes, os.PathLike)) else ""
-        return kind(words.format(at=f" at {name if len(name) < SAID else name[:SAID] + '…'}" if name else ""))
+        return kind(words.format(at=f": {name if len(name) < LONG else name[:LONG] + '…'}" if name else ""))
     if isinstance(error, RuntimeError) and "can't start new thread" in str(error):
         return SystemFault(_MACHINE[errno.EAGAIN][1])
     return None
@@ -136,10 +139,14 @@ def _gone() -> bool:
 
 def _package(error: ImportError) -> str:
     name = str(error.name or "").partition(".")[0]
-    what = f"the package {name!r} is missing" if isinstance(error, ModuleNotFoundError) else f"a package does not load ({_line(error)})"
+    if not isinstance(error, ModuleNotFoundError):
+        first: BaseException = error
+        while first.__cause__ or first.__context__:   # numpy wraps what happened in a page of advice
+            first = first.__cause__ or first.__context__ or first
+        return f"a package does not load in this Python ({sys.executable}): {_line(first)}; install it again, or give aio more memory (`ulimit -v`)"
     checkout = (Path(__file__).resolve().parent.parent / "Makefile").is_file()
     remedy = "run `make demo` once, then use .venv/bin/python" if checkout else "install aio again with its extras (`pip install 'aio[ui]'`)"
-    return f"{what} in this Python ({sys.executable}); {remedy}"
+    return f"the package {name!r} is missing in this Python ({sys.executable}); {remedy}"
 
 
 def _fault(error: BaseException, hidden: tuple[str, ...], log: str) -> str:

@@ -9,8 +9,11 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from aio.command import Command
+from aio.command import Command, groups_of
 from aio.errors import ConfigError, nearest
+
+SHOWN = 80
+"""Characters of a word that a message shows."""
 
 EVERYTHING = r".*"
 
@@ -69,12 +72,13 @@ def expect(command: Command) -> None:
         meant = f" Write {option}, without the dashes." if value else nearest(name, takes.options)
         raise ConfigError(f"--{option}: unknown flag for {command.verb}.{meant} See --help")
     for word, near in _unused(command, takes):
-        raise ConfigError(f"{command.verb}: {word} is not used here.{near} {command.verb} takes {takes.words}")
+        shown = word if len(word) <= SHOWN else word[: SHOWN - 1] + "…"
+        raise ConfigError(f"{command.verb}: {shown} is not used here.{near} It takes {takes.words}")
 
 
 def _unused(command: Command, takes: Takes) -> Iterable[tuple[str, str]]:
     """The words that a verb does not use, each with the nearest that it does."""
-    known = [word for word in re.findall(r"\w+", takes.keys or "") if word in ("mode",)]
+    known = [group for group in groups_of(command.config_dirs) if takes.keys and re.fullmatch(takes.keys, group)]
     if not takes.sweep:
         yield from ((word, "") for word, given in (("-m", command.multirun), ("jobs=", command.jobs), ("resume=", command.resume)) if given)
     if not takes.flags:
@@ -89,13 +93,13 @@ def _unused(command: Command, takes: Takes) -> Iterable[tuple[str, str]]:
         yield from ((f"{name}={value}", nearest(name, known)) for name, value in command.params.items())
 
 
-def unknown(names: Iterable[str], fields: Iterable[str], verb: str) -> None:
-    """Refuse names of fields that no chosen mode has.
+def unknown(command: Command, fields: Iterable[str]) -> None:
+    """Refuse names that none of the chosen modes' `fields` has.
 
     Raises:
-        ConfigError: names the first, and the nearest field.
+        ConfigError: names the first, and the nearest field or group.
     """
-    known = sorted(set(fields))
-    for name in names:
+    known = set(fields)
+    for name in command.params:
         if name not in known:
-            raise ConfigError(f"{verb}: {name}: no field of the chosen modes.{nearest(name, known)}")
+            raise ConfigError(f"{command.verb}: {name}: no field of the chosen modes.{nearest(name, known | groups_of(command.config_dirs))}")

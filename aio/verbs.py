@@ -36,7 +36,7 @@ def models(command: Command) -> int:
     others = [text for text in command.overrides if not text.startswith("mode=")]
     refs: dict[tuple[str, str], registry.ModelRef] = {}
     configs = [configuration.compose([f"mode={mode}", *others], command.config_dirs) for mode in chosen_modes(command)]
-    unknown(command.params, {name for config in configs for name in config.fields}, "models")
+    unknown(command, [name for config in configs for name in config.fields])
     for config in configs:
         known = {name: value for name, value in command.params.items() if name in config.fields}
         for ref in registry.models_of(checking.draw(checking.sample(config, known))[1], schema.load()):
