@@ -2,7 +2,7 @@
 
 Exit codes: 0 all good, 1 a job failed, 2 bad input, 130 cancelled by Ctrl-C, SIGTERM or SIGHUP. A code tells of the work alone: a clip that
 was made and whose path could not be printed is made (0). Where the text is all that was asked for (plan, check, --help), a stdout that is
-closed or full is a failure (1), and a reader that has enough (`| head`) is none.
+closed or full is a failure (1), and a reader that has enough (`| head`) is none. `ui` is ended by a signal, and that is no failure (0).
 """
 
 from __future__ import annotations

@@ -34,8 +34,8 @@ SAID = 200
 LONG = 120
 """Characters of a path that a message shows."""
 
-LOG = "the log of this program"
-"""Where the details of a fault are, where nobody but the owner of the machine can see them."""
+SPACE = "the log of the Space"
+"""Where the details of a fault are, where nobody but its owner can see them."""
 
 _MACHINE: dict[int, tuple[type[AioError], str]] = {
     errno.ENOSPC: (OutputError, "the disk is full{at}; free space, or write to another one"),

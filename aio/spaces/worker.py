@@ -50,7 +50,7 @@ def work(call: Call) -> Iterator[plain.Item]:
     try:
         engine = create(call.engine, call.request.config)
     except BaseException as error:
-        yield plain.failed(faults.known(error, log=faults.LOG))
+        yield plain.failed(faults.known(error, log=faults.SPACE))
         return
     thread = threading.Thread(target=contextvars.copy_context().run, args=(_execute, engine, call, flag, items.put), daemon=True)
     thread.start()
@@ -82,7 +82,7 @@ def _execute(engine: Any, call: Call, flag: Flag, put: Any) -> None:
             made = _once(engine, call, put)   # nobody stopped this run: the stop was meant for the one before
         put(plain.made(made))
     except BaseException as error:   # also ComfyUI's own interruption; it belongs to whoever waits
-        put(plain.failed(faults.known(error, log=faults.LOG)))
+        put(plain.failed(faults.known(error, log=faults.SPACE)))
 
 
 def _once(engine: Any, call: Call, put: Any) -> Any:
