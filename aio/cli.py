@@ -35,9 +35,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             with signals.handled():
                 return _verb(words)
         except BaseException as error:
-            if signals.interrupted():
-                error = KeyboardInterrupt()
-            return report(error, [word.partition("=")[2] for word in words])
+            what = KeyboardInterrupt() if signals.interrupted() else error
+            return report(what, [word.partition("=")[2] for word in words])
 
 
 def _verb(words: list[str]) -> int:

@@ -27,9 +27,10 @@ def serve(overrides: Sequence[str] = (), config_dirs: Sequence[Path] = (), **opt
     if on_zerogpu():
         import aio.spaces.call  # noqa: F401   spaces must come before gradio, and looks for decorated functions when the page is launched
     gc.disable()   # what is imported stays: looking through it again and again for garbage takes a tenth of the start
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-        with signals.blocked():   # Ctrl-C is for this process
-            composed = pool.submit(catalogue.read, tuple(overrides), tuple(config_dirs))
+    with signals.blocked():   # Ctrl-C is for this process
+        pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
+        composed = pool.submit(catalogue.read, tuple(overrides), tuple(config_dirs))
+    with pool:
         from aio.ui.app import launch
 
         try:
