@@ -76,7 +76,7 @@ class Stream(io.TextIOBase):
             data, buffer = _bytes(text, self.encoding, exact), getattr(self.inner, "buffer", None)
             raw = getattr(buffer, "raw", buffer)   # with `python -u` there is no buffer in between
             if isinstance(raw, io.RawIOBase):
-                _send(raw, data)
+                _send(raw, data, 0 if self.failure is not None else WAIT)   # nobody reads: do not wait for each line again
             else:   # no file: a test, a notebook
                 self.inner.write(data.decode(self.encoding, "surrogateescape"))
                 self.inner.flush()
@@ -219,11 +219,11 @@ def _bytes(text: str, encoding: str, exact: bool) -> bytes:
         return text.encode(encoding, "backslashreplace")
 
 
-def _send(raw: Any, data: bytes) -> None:
+def _send(raw: Any, data: bytes, wait: float) -> None:
     while data:
         count = raw.write(data)
         if count is None:   # a stream that does not wait, and has no room
-            if not select.select([], [raw], [], WAIT)[1]:
+            if not select.select([], [raw], [], wait)[1]:
                 raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
             continue
         data = data[count:]
