@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from aio import __version__, faults, signals, terminal, verbs
+from aio import __version__, faults, paths, signals, terminal, verbs
 from aio import config as configuration
 from aio.command import Command, parse
 from aio.config import Config
@@ -62,11 +62,8 @@ def _here(words: Iterable[str]) -> None:
     Raises:
         InputError: says which.
     """
-    try:
-        os.getcwd()
-    except OSError as error:
-        why = "is not there any more" if isinstance(error, FileNotFoundError) else f"cannot be entered ({error.strerror or error})"
-        raise InputError(f"the current folder {why}: go to one that is there (cd) and start again") from None
+    if paths.current() is None:
+        raise InputError(faults.GONE)
     if sys.getfilesystemencoding() == "ascii" and any(re.search("[\udc80-\udcff]", word) for word in words):
         raise InputError(
             "Python reads the command line as ASCII here, and it holds other characters: unset PYTHONUTF8, or set LC_ALL to a UTF-8 locale")

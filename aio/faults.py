@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import os
-import platform
 import sys
 import threading
 import time
@@ -33,6 +32,8 @@ SAID = 200
 
 LONG = 120
 """Characters of a path that a message shows."""
+
+GONE = "the current folder is not there any more, or not for this user: go to another one (cd) and start again"
 
 SPACE = "the log of the Space"
 """Where the details of a fault are, where nobody but its owner can see them."""
@@ -117,8 +118,8 @@ def _foreseen(error: BaseException) -> AioError | None:
         return SystemFault("the memory is used up: end other programs, or make a smaller or shorter clip")
     if isinstance(error, ImportError) and not str(error.name or "").startswith("aio"):
         return SystemFault(_package(error))
-    if isinstance(error, FileNotFoundError) and _gone():
-        return InputError("the current folder is not there any more: go to one that is (cd) and start again")
+    if isinstance(error, OSError) and paths.current() is None:
+        return InputError(GONE)
     if isinstance(error, OSError) and error.errno in _MACHINE:
         kind, words = _MACHINE[error.errno]
         name = os.fsdecode(error.filename) if isinstance(error.filename, (str, bytes, os.PathLike)) else ""
@@ -126,15 +127,6 @@ def _foreseen(error: BaseException) -> AioError | None:
     if isinstance(error, RuntimeError) and "can't start new thread" in str(error):
         return SystemFault(_MACHINE[errno.EAGAIN][1])
     return None
-
-
-def _gone() -> bool:
-    """Whether the current folder was removed."""
-    try:
-        os.getcwd()
-        return False
-    except OSError:
-        return True
 
 
 def _package(error: ImportError) -> str:
@@ -163,6 +155,8 @@ def _fault(error: BaseException, hidden: tuple[str, ...], log: str) -> str:
 
 
 def _details(error: BaseException, hidden: tuple[str, ...]) -> str:
+    import platform
+
     trace = "".join(traceback.format_exception(type(error), error, error.__traceback__))
     home = paths.home()
     for text in sorted({one for given in hidden for one in (given, repr(given)[1:-1]) if len(one) > 3}, key=len, reverse=True):

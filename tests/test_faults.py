@@ -232,7 +232,7 @@ def test_in_a_folder_that_was_removed_every_verb_says_so(verb, tmp_path):
     env = {**os.environ, "PYTHONPATH": str(config.PACKAGE.parent)}
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=env, cwd=tmp_path / "gone")
     assert done.returncode == 2
-    assert done.stderr == "aio: the current folder is not there any more: go to one that is there (cd) and start again\n"
+    assert done.stderr == "aio: the current folder is not there any more, or not for this user: go to another one (cd) and start again\n"
 
 
 @pytest.mark.parametrize("home", ["", "/nonexistent", "/dev/null", "/dev/null/x"])

@@ -172,7 +172,7 @@ class Runner:
 
 def _plain(reason: str, folder: Path) -> str:
     """A reason without the folders of this machine."""
-    for place in filter(None, (folder, Path.cwd(), paths.home())):
+    for place in filter(None, (folder, paths.current(), paths.home())):
         reason = reason.replace(f"{place}/", "")
     return reason
 
