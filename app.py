@@ -2,23 +2,22 @@
 
 import sys
 
+from aio.__main__ import started
 
-def main() -> int:
+
+def serve() -> int:
     """Serve the page; words are those of `python -m aio ui`."""
-    from aio import cli
-    from aio.errors import AioError
     from aio.spaces.here import on_space
 
     words = sys.argv[1:]
-    if on_space():
+    if on_space():   # before gradio and spaces are imported: they bring huggingface_hub, which reads its settings once
         from aio.spaces.startup import prepare
 
-        try:   # before gradio and spaces are imported: they bring huggingface_hub, which reads its settings once
-            words = [*prepare(words), *words]
-        except AioError as error:
-            return cli.report(error)
+        words = [*prepare(words), *words]
+    from aio import cli
+
     return cli.main(["ui", *words])
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(started(serve))

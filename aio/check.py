@@ -30,13 +30,16 @@ class Row:
     note: str = ""
 
 
-def check(modes: Sequence[str] = (), config_dirs: Sequence[Path] = (), overrides: Sequence[str] = ()) -> Iterator[Row]:
+def check(
+    modes: Sequence[str] = (), config_dirs: Sequence[Path] = (), overrides: Sequence[str] = (), params: Mapping[str, Any] = {}
+) -> Iterator[Row]:
     """Yield a row for every mode x preset x model, each memory policy, each LoRA alone,
     one pair, and every choice that changes the patch.
 
     Args:
         modes: names to check, all when empty.
         overrides: further Hydra overrides, e.g. a workflow elsewhere; a preset or model among them is the only one.
+        params: values of fields, for one more row of each mode that has them.
     """
     presets, models = (_chosen(group, config_dirs, overrides) for group in ("preset", "model"))
     complete = set(presets) == set(configuration.choices("preset", config_dirs))
@@ -60,8 +63,11 @@ def check(modes: Sequence[str] = (), config_dirs: Sequence[Path] = (), overrides
             every = every and whole is not None   # what a broken graph would do nobody knows
             effects |= _effective(whole) if whole else set()
             yield Row(mode, preset, "all", "official constants", faults=tuple(_constants(config or base)))
-        for name, params in _variants(base):
-            yield _row(base, name, params)
+        given = {name: value for name, value in params.items() if name in base.fields}
+        if given:
+            yield _row(base, "as given", given)
+        for name, chosen in _variants(base):
+            yield _row(base, name, chosen)
         for memory in configuration.choices("memory", config_dirs):
             _, row = _composed([*usual, f"memory={memory}"], config_dirs)
             yield dataclasses.replace(row, mode=mode, variant=f"memory {memory}")

@@ -1,80 +1,98 @@
 """The command line's verbs. Results go to stdout, everything else to stderr.
 
-Exit codes: 0 all good, 1 a job failed, 2 bad input, 130 cancelled.
+Exit codes: 0 all good, 1 a job failed, 2 bad input, 130 cancelled by Ctrl-C, SIGTERM or SIGHUP. A code tells of the work alone: a clip that
+was made and whose path could not be printed is made (0). Where the text is all that was asked for (plan, check, --help), a stdout that is
+closed or full is a failure (1), and a reader that has enough (`| head`) is none. `ui` is ended by a signal, and that is no failure (0).
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-import signal
+import re
 import sys
-import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from aio import __version__, verbs
+from aio import __version__, faults, paths, signals, terminal, verbs
 from aio import config as configuration
 from aio.command import Command, parse
 from aio.config import Config
 from aio.console import Console
-from aio.errors import AioError, Cancelled, ConfigError
+from aio.errors import AioError, Cancelled, ConfigError, InputError
+from aio.faults import report
 from aio.spaces.here import placed
-from aio.values import Artifacts, Event, Job
+from aio.usage import expect, unknown
+from aio.values import Event, Job
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command line and return its exit code; no exception escapes without AIO_DEBUG=1."""
-    try:
-        command = parse(sys.argv[1:] if argv is None else argv, VERBS)
-        if "version" in command.options:
-            print(f"aio {__version__}")
-            return 0
-        if command.help:
-            from aio import help as helping
+    """Run one command line and return its exit code. No exception escapes, and no signal leaves anything half done (aio.signals)."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    with terminal.opened(), faults.watched():
+        try:
+            with signals.handled():
+                return _verb(words)
+        except BaseException as error:
+            what = KeyboardInterrupt() if signals.interrupted() else error
+            return report(what, [word.partition("=")[2] for word in words])
 
-            print(helping.text(command.compose(), command.config_dirs))
-            return 0
-        return VERBS[command.verb](command)
-    except AioError as error:
-        return report(error)
-    except KeyboardInterrupt:
-        return report(Cancelled("cancelled"))
-    except BrokenPipeError:   # `aio --help | head`
-        sys.stdout = None
+
+def _verb(words: list[str]) -> int:
+    if words[:1] == ["version"] or {"--version", "-V"} & set(words):
+        terminal.answer(f"aio {__version__}")
         return 0
+    if words[:1] == ["help"]:
+        words[0] = "--help"
+    _here(words)
+    command = parse(words, VERBS)
+    if command.help:
+        from aio import help as helping
+
+        terminal.answer(helping.text(command.compose(), command.config_dirs))
+        return 0
+    expect(command)
+    return VERBS[command.verb](command)
 
 
-def report(error: AioError) -> int:
-    """Say an error on stderr and return its exit code."""
-    if os.environ.get("AIO_DEBUG") == "1":
-        traceback.print_exception(error)
-    for line in str(error).splitlines() or [type(error).__name__]:
-        print(f"aio: {line}", file=sys.stderr)
-    return error.exit_code
+def _here(words: Iterable[str]) -> None:
+    """Refuse what no verb can work with: a current folder that was removed, a command line that Python could not read.
+
+    Raises:
+        InputError: says which.
+    """
+    if paths.current() is None:
+        raise InputError(faults.GONE)
+    if sys.getfilesystemencoding() == "ascii" and any(re.search("[\udc80-\udcff]", word) for word in words):
+        raise InputError(
+            "Python reads the command line as ASCII here, and it holds other characters: unset PYTHONUTF8, or set LC_ALL to a UTF-8 locale")
 
 
 def run(command: Command) -> int:
     """One job, with -m a sweep; Hydra's own flags go to Hydra."""
-    command.expect(set())
     if command.flags:
         return _hydra(command)
     if command.multirun:
         from aio.sweep import runner
 
-        return runner.run(command, _interruptible, report, _hydra)
+        return runner.run(command, signals.guarded, report, _hydra)
     return execute(Job(command.compose(), command.params))
 
 
 def execute(job: Job) -> int:
-    """Run a job with progress on stderr; print the mp4's path as the last line of stdout."""
+    """Run a job with progress on stderr; its mp4's path is the last line of stdout.
+
+    Returns:
+        0 where the clip was made, also where stdout is closed, full or broken: then stderr says where it lies, if it can.
+    """
     from aio.run import run as run_chain
 
     with Console() as console:
         engine = _engine(job.config, console)
-        artifacts = _interruptible(lambda: run_chain(job, engine, console), engine)
-    print(artifacts.video)
+        artifacts = signals.guarded(lambda: run_chain(job, engine, console), engine)
+    terminal.made(artifacts.video)
     return 0
 
 
@@ -86,26 +104,10 @@ def _engine(config: Config, console: Console) -> Any:
     return create(name, config)
 
 
-def _interruptible(work: Callable[[], Artifacts], engine: Any) -> Artifacts:
-    """Run `work`; Ctrl-C and SIGTERM ask the engine to stop, so that it can remove its partial file."""
-
-    def stop(signum: int, frame: Any) -> None:
-        engine.cancel()
-        raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        return work()
-    except KeyboardInterrupt:
-        raise Cancelled("cancelled; the partial file was removed") from None
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 def _hydra(command: Command, words: Sequence[str] | None = None) -> int:
     """Hand over to hydra.main: launchers and sweepers (with their overrides), --cfg, --info, shell completion."""
     import hydra
+    from hydra.errors import HydraException
 
     configuration.register()
     if words is None and command.multirun:
@@ -121,10 +123,16 @@ def _hydra(command: Command, words: Sequence[str] | None = None) -> int:
 
     multirun = ["--multirun"] if command.multirun else []
     sys.argv = [sys.argv[0], *multirun, *command.flags, *configuration.searched(command.config_dirs), *placed(words)]
+    before = os.environ.get("HYDRA_FULL_ERROR")
+    os.environ["HYDRA_FULL_ERROR"] = "1"   # let us have its errors: it would print a traceback and exit
     try:
         task()
     except SystemExit as error:
         return error.code if isinstance(error.code, int) else 2 if error.code else 0
+    except HydraException as error:
+        raise ConfigError(configuration.explain(error, words, command.config_dirs)) from None
+    finally:
+        os.environ.pop("HYDRA_FULL_ERROR") if before is None else os.environ.update(HYDRA_FULL_ERROR=before)
     return (1 if any(codes) else 0) if command.multirun else max(codes, default=0)
 
 
@@ -147,11 +155,11 @@ def _job(cfg: Any, command: Command) -> int:
         if HydraConfig.get().mode.name == "MULTIRUN":
             from aio.sweep import launch
 
-            return launch.work(cfg, command.config_dirs, command.texts, _interruptible, report)
+            return launch.work(cfg, command.config_dirs, command.texts, signals.guarded, report)
         return execute(Job(command.compose(), command.params))
-    except Cancelled:
+    except (Cancelled, KeyboardInterrupt):
         raise
-    except AioError as error:
+    except BaseException as error:
         return report(error)
 
 
@@ -159,14 +167,17 @@ def check(command: Command) -> int:
     """Prove every graph; with --regenerate-schema, write the node schema from the ComfyUI that is set up."""
     from aio import check as checking
 
-    command.expect({"regenerate-schema"})
     if "regenerate-schema" in command.options:
         return _regenerate(command)
     modes = verbs.chosen_modes(command)
     others = [text for text in command.overrides if not text.startswith("mode=")]
+    known = set[str]()
     for mode in modes:
         configuration.choice("mode", mode, command.config_dirs)   # an unknown name is bad input, a broken file is a row
-    return checking.table(checking.check(modes, command.config_dirs, others), lambda line: print(line, flush=True))
+        with contextlib.suppress(AioError):
+            known |= configuration.compose([f"mode={mode}", *others], command.config_dirs).fields.keys()
+    unknown(command, known)
+    return checking.table(checking.check(modes, command.config_dirs, others, command.params), terminal.answer)
 
 
 def _regenerate(command: Command) -> int:
@@ -177,7 +188,7 @@ def _regenerate(command: Command) -> int:
         raise ConfigError("check --regenerate-schema needs ComfyUI: run `python -m aio setup`, or set AIO_COMFYUI_DIR")
     target = configuration.PACKAGE / "data" / "node_schema.json"
     target.write_text(schema.regenerate(found.path, comfyui_dir.ROOT / "nodes"), encoding="utf-8")
-    print(target)
+    terminal.made(target)
     return 0
 
 
@@ -185,9 +196,11 @@ def plan(command: Command) -> int:
     """Show what a run would do."""
     from aio import plan as planning
 
-    command.expect({"json"})
     made = planning.plan(Job(command.compose(), command.params), verbs.models_dir(command.compose()))
-    print(json.dumps(made.as_dict(), indent=2, ensure_ascii=False) if "json" in command.options else planning.text(made))
+    if "json" in command.options:
+        terminal.answer(json.dumps(made.as_dict(), indent=2, ensure_ascii=False), exact=True)
+    else:
+        terminal.answer(planning.text(made))
     return 0
 
 
@@ -195,12 +208,11 @@ def replay(command: Command) -> int:
     """Run the recipe of an mp4 again, varied where fields are given; with --command, print the command line that makes it."""
     from aio import replay as replaying
 
-    command.expect({"command"})
     made = replaying.replay(command)
     for note in made.notes:
-        print(f"warning: {note}", file=sys.stderr)
+        terminal.say(f"warning: {note}")
     if "command" in command.options:
-        print(made.command_line())
+        terminal.answer(made.command_line(), exact=True)
         return 0
     return execute(made.job)
 
@@ -209,10 +221,9 @@ def sheet(command: Command) -> int:
     """Make a sweep's index.html and contact_sheet.png from the files in its folder."""
     from aio import sheet as sheets
 
-    command.expect(set())
     if not command.target:
         raise ConfigError("sheet: give a sweep's folder: python -m aio sheet outputs/sweeps/…")
-    print(sheets.build(Path(command.target)))
+    terminal.made(sheets.build(Path(command.target)))
     return 0
 
 

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aio import check, comfyui_dir, geometry, patch, provenance, registry, request, schema, shapes, tinyweights, workflow
+from aio import check, comfyui_dir, faults, geometry, patch, provenance, registry, request, schema, shapes, terminal, tinyweights, workflow
 from aio import config as configuration
 from aio.config import Config
-from aio.errors import AioError
+from aio.errors import EngineError
 from aio.fields import MEDIA_TYPES
 from aio.values import Job, Prompt, Request, ignore
 
@@ -124,8 +124,8 @@ def examine(case: Case, engine: Any, missing: Iterable[str] = ()) -> Row:
         recipe = provenance.metadata(checked, operations, prompt, f"{engine.name} {engine.revision}")
         with tinyweights.narrow():
             made = engine.execute(prompt, checked, ignore, metadata=recipe)
-    except AioError as error:
-        return Row(case, seconds=time.monotonic() - began, faults=(str(error),))
+    except Exception as error:   # one case's fault, whatever it is, does not end the others
+        return Row(case, seconds=time.monotonic() - began, faults=(str(faults.known(error)),))
     seen = look(made.video)
     made.video.unlink()
     return Row(case, str(seen), seen.digest, time.monotonic() - began, tuple(_faults(seen, checked, prompt)))
@@ -210,7 +210,7 @@ def _size(seen: Seen) -> tuple[int, int, int, float]:
     return seen.width, seen.height, seen.frames, seen.fps
 
 
-def doctor(config_dirs: Sequence[Path] = (), modes: Sequence[str] = (), show: Callable[[str], None] = print) -> int:
+def doctor(config_dirs: Sequence[Path] = (), modes: Sequence[str] = (), show: Callable[[str], None] = terminal.answer) -> int:
     """Run all cases and show a table. Returns the exit code: 1 with any fault.
 
     Raises:
@@ -219,6 +219,8 @@ def doctor(config_dirs: Sequence[Path] = (), modes: Sequence[str] = (), show: Ca
     from aio.engines.comfyui import ComfyUIEngine
 
     todo = list(cases(modes, config_dirs))
+    if comfyui_dir.find(todo[0].config.data["comfyui"]) is None:
+        raise EngineError("doctor runs the real ComfyUI, which is not set up: run `python -m aio setup` first")
     with tempfile.TemporaryDirectory(prefix="aio-doctor-") as scratch:
         began = time.monotonic()
         engine = ComfyUIEngine(todo[0].config, work_dir=Path(scratch), models_dir=Path(scratch) / "models", cpu=True)

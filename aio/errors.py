@@ -20,7 +20,9 @@
     │   ├── NoGpu                 there is none at all
     │   └── TokenExpired          the page is too old to speak for its visitor
     ├── OutputError               the result cannot be written: folder, permission, disk full
-    └── Cancelled                 exit code 130: Ctrl-C or Stop
+    ├── SystemFault               what aio runs on fails it: memory, open files, a missing Python package (aio.faults says which)
+    ├── InternalError             a fault of aio, which nobody foresaw; its details are in a file (aio.faults)
+    └── Cancelled                 exit code 130: Ctrl-C, SIGTERM, SIGHUP or Stop
 
 A message names the field (or file, or pointer), the value and the remedy.
 """
@@ -154,6 +156,14 @@ class TokenExpired(GpuError):
 
 class OutputError(AioError):
     """The result cannot be written."""
+
+
+class SystemFault(AioError):
+    """The machine or the Python that aio runs on fails it."""
+
+
+class InternalError(AioError):
+    """Something that nobody foresaw: a fault of aio itself."""
 
 
 class Cancelled(AioError):

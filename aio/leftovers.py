@@ -8,14 +8,13 @@ from __future__ import annotations
 import os
 import re
 import stat
-import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from aio import whole
+from aio import terminal, whole
 from aio.media.stale import DAY, HOUR, limit
 
 SETTLED = 60.0
@@ -86,8 +85,7 @@ def tidy(output_dir: Path, results: Path, data: Mapping[str, Any], *, sweep: Pat
         until = f"; it goes after {days}" if kept is not None else ""
         lines.append(f"{waiting[0]}{more}: a finished clip that an earlier run left there; move it to where you want it, or remove it{until}")
     for line in lines:
-        with suppress(OSError, ValueError):   # a closed or full stderr is no reason to stop
-            print(f"aio: {line}", file=sys.stderr, flush=True)
+        terminal.say(f"aio: {line}")
     return lines
 
 

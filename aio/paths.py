@@ -18,6 +18,14 @@ def home() -> Path | None:
         return None
 
 
+def current() -> Path | None:
+    """The current folder; None where it was removed, or may not be entered."""
+    try:
+        return Path.cwd()
+    except OSError:
+        return None
+
+
 def expanded(path: str | Path, field: str = "") -> Path:
     """`path` with a leading `~` or `~user` replaced; everything else is taken as typed.
 

@@ -5,7 +5,6 @@ python -m aio.timings [FILE]        prints, for every card, what to write into c
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import statistics
@@ -15,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from aio import __version__, duration, paths
+from aio import __version__, duration, paths, terminal
 from aio.shapes import SamplerFacts
 from aio.values import Artifacts, Prompt, Request
 
@@ -42,8 +41,7 @@ def note(request: Request, prompt: Prompt, made: Artifacts) -> None:
         finally:
             os.close(handle)
     except Exception as error:
-        with contextlib.suppress(OSError, ValueError):   # a closed or full stderr
-            print(f"aio: the run's times are not logged: {type(error).__name__}: {error}", file=sys.stderr)
+        terminal.say(f"aio: the run's times are not logged: {type(error).__name__}: {error}")
 
 
 def line(request: Request, prompt: Prompt, made: Artifacts) -> dict[str, Any]:
@@ -121,11 +119,11 @@ def main(argv: list[str]) -> int:
     data = compose().data
     path = paths.expanded(argv[0] if argv else str(data["platform"]["timings"]), "platform.timings")
     if not path.is_file():
-        print(f"aio: {path}: no run on a GPU has been logged there yet", file=sys.stderr)
+        terminal.say(f"aio: {path}: no run on a GPU has been logged there yet")
         return 2
     for card, facts in fit(read(path), data["duration"]).items():
         fitted = f"; or, for this card alone, step_ms: {facts['step_ms']}" if facts["step_ms"] else ""
-        print(f"{card}: {facts['runs']} runs, card_factor: {facts['card_factor']}{fitted}")
+        terminal.answer(f"{card}: {facts['runs']} runs, card_factor: {facts['card_factor']}{fitted}")
     return 0
 
 

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from aio import check as checking
-from aio import comfyui_dir, download, registry, schema
+from aio import comfyui_dir, download, registry, schema, terminal
 from aio import config as configuration
 from aio.command import Command
 from aio.config import Config
 from aio.console import Console
 from aio.errors import AioError, ConfigError
 from aio.registry.cache import hub_cache
+from aio.usage import unknown
 
 
 def models_dir(config: Config) -> Path | None:
@@ -32,33 +33,31 @@ def chosen_modes(command: Command) -> Sequence[str]:
 
 def models(command: Command) -> int:
     """List the weights that the modes need, with bytes and state; `--fetch` gets what is missing."""
-    command.expect({"fetch"})
     others = [text for text in command.overrides if not text.startswith("mode=")]
     refs: dict[tuple[str, str], registry.ModelRef] = {}
-    for mode in chosen_modes(command):
-        config = configuration.compose([f"mode={mode}", *others], command.config_dirs)
+    configs = [configuration.compose([f"mode={mode}", *others], command.config_dirs) for mode in chosen_modes(command)]
+    unknown(command, [name for config in configs for name in config.fields])
+    for config in configs:
         known = {name: value for name, value in command.params.items() if name in config.fields}
-        if len(chosen_modes(command)) == 1:
-            known = command.params   # a name that this one mode lacks is a mistake
         for ref in registry.models_of(checking.draw(checking.sample(config, known))[1], schema.load()):
             refs.setdefault((ref.folder, ref.name), ref)
     folder = models_dir(config)
     found = registry.status(refs.values(), config.data["registry"], folder)
     for one in found:
         size = f"{one.bytes / 1e9:7.2f} GB" if one.bytes else "         ?"
-        print(f"{size}  {one.state:8} {one.folder}/{one.name}{'  ' + one.note if one.note else ''}")
+        terminal.answer(f"{size}  {one.state:8} {one.folder}/{one.name}{'  ' + one.note if one.note else ''}")
     missing = [one for one in found if one.state not in ("present", "cached")]
     need, have = (sum(one.bytes or 0 for one in group) / 1e9 for group in (found, [one for one in found if one not in missing]))
     choices = ", ".join(f"{group} {config.choices.get(group)}" for group in ("preset", "model"))
-    print(f"{need:7.2f} GB needed ({choices}), {have:.2f} GB here, {need - have:.2f} GB missing")
+    terminal.answer(f"{need:7.2f} GB needed ({choices}), {have:.2f} GB here, {need - have:.2f} GB missing")
     for line in download.disks(found, folder, hub_cache()):
-        print(line)
+        terminal.answer(line)
     if "fetch" in command.options:
         if folder is None:
             raise ConfigError("models --fetch: ComfyUI is not set up, so there is no models folder to link into: run `python -m aio setup` first")
         with Console() as console:
             registry.ensure(refs.values(), config.data["registry"], folder, console, rules=config.data.get("download"))
-        print(f"all {len(found)} files are in {folder}")
+        terminal.made(f"all {len(found)} files are in {folder}")
         return 0
     return 0 if not missing else 1
 
@@ -67,13 +66,12 @@ def setup(command: Command) -> int:
     """Bring ComfyUI and the packs that the configuration names to their pins."""
     from aio import provision
 
-    command.expect({"no-install"})
     config = command.compose()
     with Console() as console:
         report = provision.setup(
             config.data["comfyui"], tuple(config.data.get("packs") or ()), console, install="no-install" not in command.options
         )
-    print("\n".join(report.lines()))
+    terminal.made("\n".join(report.lines()))
     return 0
 
 
@@ -81,18 +79,13 @@ def doctor(command: Command) -> int:
     """Run every mode through the real ComfyUI with tiny random weights."""
     from aio import doctor as checkup
 
-    command.expect(set())
-    return checkup.doctor(command.config_dirs, chosen_modes(command), lambda line: print(line, flush=True))
+    return checkup.doctor(command.config_dirs, chosen_modes(command), terminal.answer)
 
 
 def ui(command: Command) -> int:
     """Serve the web page until Ctrl-C; --share gives it a public address. Where others reach it, `ui=shared` is taken unless `ui` is given."""
     import importlib.util
 
-    command.expect({"share"})
-    if command.params:
-        names = ", ".join(command.params)
-        raise ConfigError(f"ui: {names}: give this in the page's form; here only choices such as engine=preview or output.dir=… count")
     if importlib.util.find_spec("gradio") is None:
         raise ConfigError("ui: gradio is not installed: run `pip install 'aio[ui]'`")
     from aio.ui import reach

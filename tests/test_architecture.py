@@ -10,14 +10,14 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "aio"
 
 LAYERS = [  # lower never imports higher; modules of one line may import each other
-    {"__init__", "errors", "values", "geometry", "outside", "paths", "whole", "spaces.here"},
+    {"__init__", "errors", "values", "geometry", "outside", "paths", "whole", "spaces.here", "faults", "signals", "terminal"},
     {"fields", "workflow", "schema", "engines.torch_compat"},
     {"patch", "config", "media", "registry", "download", "comfyui_dir", "pins", "provision",
      "nodecheck", "grammar", "lettering", "shapes", "texts"},
     {"request", "outputs", "leftovers", "provenance", "sidecar", "duration", "timings"},
     {"engines", "engines.base", "engines.preview", "engines.storyboard", "engines.comfyui", "engines.choose"},
     {"run", "tinyweights"},
-    {"command", "console"},
+    {"command", "console", "usage"},
     {"spaces", "sweep", "jobs_table", "sheet", "contact", "replay", "check", "plan", "doctor"},
     {"help", "cli", "verbs", "ui", "__main__"},
 ]
@@ -80,6 +80,19 @@ def test_a_module_is_small_and_says_what_it_is_for(name):
     limit = 60 if name == "run" else 260
     assert len(text.splitlines()) <= limit
     assert ast.get_docstring(ast.parse(text)), "no docstring"
+
+
+SPEAKS = {"terminal", "__main__"}
+"""Modules that write to stdout and stderr themselves."""
+
+
+@pytest.mark.parametrize("name", sorted(set(modules()) - SPEAKS - {"ui.running"}))
+def test_only_the_terminal_module_writes_to_stdout_and_stderr(name):
+    for node in ast.walk(ast.parse((PACKAGE / (name.replace(".", "/") + ".py")).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call):
+            called = ast.unparse(node.func)
+            assert called not in ("print", "sys.stdout.write", "sys.stderr.write", "logging.basicConfig"), f"{name}: line {node.lineno}"
+            assert not called.startswith("traceback.print_"), f"{name}: line {node.lineno}"
 
 
 def test_importing_aio_is_light():

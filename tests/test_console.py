@@ -2,7 +2,7 @@
 
 import io
 
-from aio.console import Console
+from aio.console import Console, detail
 from aio.values import Event
 
 EVENTS = [
@@ -42,3 +42,36 @@ def test_a_terminal_gets_a_bar_with_stage_step_and_time_left(monkeypatch):
     text = shown(Terminal())
     assert "warning: cfg has no effect [here]" in text   # brackets are not markup
     assert "\x1b[" in text and "Decoding" in text
+
+
+def test_titles_from_outside_are_neither_markup_nor_commands_of_the_terminal(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "200")
+    for stream in (io.StringIO(), Terminal()):
+        with Console(stream) as console:
+            console(Event("stage", stage="[/red] \x1b]0;owned\x07 :cat:", fraction=0.1))
+            console(Event("warning", "[/x] \x1b[2J :cat:"))
+        assert "\x1b]0" not in stream.getvalue() and "\x1b[2J" not in stream.getvalue()
+        assert "warning: [/x] \\x1b[2J :cat:" in stream.getvalue()
+
+
+class Breaking(Terminal):
+    def write(self, text):
+        raise OSError(5, "Input/output error")
+
+
+def test_progress_that_cannot_be_shown_ends_no_run(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    with Console(Breaking()) as console:
+        for event in EVENTS:
+            console(event)
+    closed = io.StringIO()
+    closed.close()
+    with Console(closed) as console:
+        for event in EVENTS:
+            console(event)
+
+
+def test_the_time_left_stands_alone_without_steps():
+    assert [detail(event) for event in (Event("stage", seconds_left=4.0), Event("step", step=1, steps=8, seconds_left=4.0))] == [
+        "4 s left", "step 1/8, 4 s left"]

@@ -223,7 +223,7 @@ def test_outside_a_checkout_the_verb_says_where_to_run_it(tmp_path):
 
 
 def test_the_command_line_knows_the_verb_and_refuses_fields(capsys):
-    assert cli.main(["space", "seed=1"]) == 2 and "only choices of the configuration count here" in capsys.readouterr().err
+    assert cli.main(["space", "seed=1"]) == 2 and "space: seed=1 is not used here" in capsys.readouterr().err
     assert cli.main(["space", "--wrte"]) == 2 and "Did you mean 'write'?" in capsys.readouterr().err
 
 

@@ -105,9 +105,11 @@ def test_whatever_a_job_meets_the_others_run(sweep, tmp_path, monkeypatch):
         return execute(self, prompt, request, on_event, **rest)
 
     monkeypatch.setattr(PreviewEngine, "execute", unlucky)
+    monkeypatch.setenv("HOME", str(tmp_path))   # the details of a fault lie in the cache
     assert sweep("seed=1,2,3")[0] == 1
     assert states(tmp_path / "s") == {0: "done", 1: "failed", 2: "done"}
-    assert json.loads((tmp_path / "s" / "1" / "job.json").read_text())["reason"] == "RuntimeError: boom in 1"
+    reason = json.loads((tmp_path / "s" / "1" / "job.json").read_text())["reason"]
+    assert reason.startswith("this is a fault of aio: RuntimeError: boom in 1; the details are in ")
 
 
 def test_a_sweep_of_which_nothing_can_run_is_bad_input_and_leaves_nothing(sweep, tmp_path):

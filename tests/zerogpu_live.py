@@ -258,7 +258,7 @@ def test_an_error_crosses_with_its_kind_its_text_and_its_facts(stage):
     with pytest.raises(errors.OutOfMemory, match="Stage 1 ran out of memory") as caught:
         go(job(stage, "full"))
     assert (caught.value.stage, caught.value.node) == ("Stage 1", "24")
-    with pytest.raises(errors.EngineError, match="KeyError: 'a surprise'"):
+    with pytest.raises(errors.InternalError, match="this is a fault of aio: KeyError: 'a surprise'; the details are in the log of the Space"):
         go(job(stage, "odd"))
 
 

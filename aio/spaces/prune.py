@@ -8,14 +8,13 @@ Only what aio made: an mp4 with a recipe in it (or beside it), that recipe, stag
 from __future__ import annotations
 
 import stat
-import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from aio import leftovers, sidecar
+from aio import leftovers, sidecar, terminal
 from aio.config import Config
 from aio.engines.choose import working_dirs
 from aio.errors import MediaError
@@ -55,7 +54,7 @@ def keep_pruning(rule: Rules, scratch: Path) -> threading.Event:
         while True:
             gone = prune(rule.outputs, rule.working, scratch, rule.hours * 3600)
             if gone:
-                print(f"aio: {len(gone)} files older than {rule.hours:g} h removed", file=sys.stderr, flush=True)
+                terminal.say(f"aio: {len(gone)} files older than {rule.hours:g} h removed")
             if stop.wait(rule.every_minutes * 60):
                 return
 

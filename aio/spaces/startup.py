@@ -11,12 +11,12 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from aio import comfyui_dir, provision
+from aio import comfyui_dir, paths, provision, terminal
 from aio.command import parse
 from aio.config import Config
 from aio.console import Console
 from aio.engines.comfyui_boot import Folders
-from aio.errors import EngineError, OutputError
+from aio.errors import EngineError, InputError, OutputError
 from aio.registry.cache import hub_cache
 from aio.spaces import needs
 from aio.spaces.mirror import mirror
@@ -29,7 +29,7 @@ SERVER = {"GRADIO_SERVER_NAME": "0.0.0.0", "GRADIO_SERVER_PORT": "7860", "FORWAR
 stands within the cluster, says who asks (uvicorn takes the last address of X-Forwarded-For that is not one of these)."""
 
 
-def prepare(words: Sequence[str] = (), say: Callable[[str], None] = lambda line: print(f"aio: {line}", file=sys.stderr, flush=True)) -> list[str]:
+def prepare(words: Sequence[str] = (), say: Callable[[str], None] = lambda line: terminal.say(f"aio: {line}")) -> list[str]:
     """Make a Space ready for the page, and return the words for `python -m aio ui` that a Space needs.
 
     Args:
@@ -61,25 +61,32 @@ def _home(candidates: Sequence[str]) -> Path:
     """The first folder that can be made and written; a Space's home may belong to the user that built it."""
     faults = []
     for candidate in candidates:
-        folder = Path(candidate).expanduser().absolute()
         try:
+            folder = paths.expanded(candidate).absolute()
             folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=folder):
                 return folder
-        except OSError as error:
-            faults.append(f"{folder} ({error.strerror or error})")
+        except (OSError, InputError) as error:   # also a home folder that there is not
+            faults.append(f"{candidate} ({getattr(error, 'strerror', None) or error})")
     raise OutputError(f"platform.folders: none that can be written: {', '.join(faults) or 'it is empty'}; name one there")
 
 
 def _mirror(target: Path, say: Callable[[str], None]) -> None:
     """Mirror the caches there are into `target`/hub, and point huggingface_hub to it."""
     hub = target / "hub"
-    for source in dict.fromkeys((hub_cache().absolute(), Path(PRELOADED).expanduser().absolute())):
+    for source in dict.fromkeys(place.absolute() for place in (hub_cache(), _preloaded()) if place):
         if source.is_dir() and source != hub:
             for line in mirror(source, hub).lines():
                 say(line)
     hub.mkdir(parents=True, exist_ok=True)
     os.environ.update(HF_HOME=str(target), HF_HUB_CACHE=str(hub))
+
+
+def _preloaded() -> Path | None:
+    try:
+        return paths.expanded(PRELOADED)
+    except InputError:
+        return None   # a user without a home has nothing there
 
 
 def _comfyui(config: Config, packs: Sequence[str], say: Callable[[str], None]) -> None:

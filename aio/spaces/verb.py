@@ -6,27 +6,24 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from aio import config as configuration
-from aio import registry
+from aio import registry, terminal
 from aio.command import Command
-from aio.errors import ConfigError
 from aio.spaces import publish, rules
 
 
 def space(command: Command, root: Path = configuration.ROOT) -> int:
     """Show what is published; --write writes it, --check says what the Hub would refuse. Returns the exit code."""
-    command.expect({"write", "check"})
-    if command.params:
-        raise ConfigError(f"space: {', '.join(command.params)}: only choices of the configuration count here, e.g. space.front_matter.title=Mine")
     if "write" in command.options:
         publish.renew_record(command.overrides, command.config_dirs)
     made = publish.publication(command.overrides, command.config_dirs, root)
-    print("\n".join(made.lines()))
+    say = terminal.made if "write" in command.options else terminal.answer
+    say("\n".join(made.lines()))
     if "write" in command.options:
-        print(f"written: {', '.join(publish.write(made, root)) or 'nothing, all is as the configuration says'}")
+        say(f"written: {', '.join(publish.write(made, root)) or 'nothing, all is as the configuration says'}")
     if "check" not in command.options:
         return 0
     faults = check(made, root)
-    print("\n".join(faults) if faults else "the Hub would refuse nothing")
+    say("\n".join(faults) if faults else "the Hub would refuse nothing")
     return 1 if faults else 0
 
 

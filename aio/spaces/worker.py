@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import contextvars
 import queue
-import sys
 import threading
 import time
-import traceback
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from aio import faults
 from aio.engines.choose import create
-from aio.errors import AioError, Cancelled
+from aio.errors import Cancelled
 from aio.spaces import plain
 from aio.spaces.stop import Flag
 from aio.values import Prompt, Request
@@ -48,7 +47,11 @@ def work(call: Call) -> Iterator[plain.Item]:
     if flag.is_set():   # while it stood in line
         yield plain.failed(Cancelled("stopped"))
         return
-    engine = create(call.engine, call.request.config)
+    try:
+        engine = create(call.engine, call.request.config)
+    except BaseException as error:
+        yield plain.failed(faults.known(error, log=faults.SPACE))
+        return
     thread = threading.Thread(target=contextvars.copy_context().run, args=(_execute, engine, call, flag, items.put), daemon=True)
     thread.start()
     deadline = None
@@ -79,9 +82,7 @@ def _execute(engine: Any, call: Call, flag: Flag, put: Any) -> None:
             made = _once(engine, call, put)   # nobody stopped this run: the stop was meant for the one before
         put(plain.made(made))
     except BaseException as error:   # also ComfyUI's own interruption; it belongs to whoever waits
-        if not isinstance(error, AioError):
-            traceback.print_exception(error, file=sys.stderr)
-        put(plain.failed(error))
+        put(plain.failed(faults.known(error, log=faults.SPACE)))
 
 
 def _once(engine: Any, call: Call, put: Any) -> Any:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from aio import config as configuration
-from aio import paths, sheet
+from aio import paths, sheet, terminal
 from aio.command import Command
 from aio.config import LITERAL
 from aio.errors import AioError, Cancelled, ConfigError
@@ -110,7 +110,7 @@ def sweeper(command: Command, hydra: Hydra) -> int:
     finally:
         cells = store.cells(folder, live=False) if any(folder.glob("*/" + store.STATE)) else []
         if cells:
-            print(sheet.build(folder), flush=True)
+            terminal.made(sheet.build(folder))
     return code or int(any(cell.state == "failed" for cell in cells))
 
 
@@ -147,9 +147,8 @@ def work(
         number = int(facts.job.num)
         spec = Spec(number, tuple(chosen), params)
         cell = Cell(number, settings | {name: portable(str(value)) for name, value in params.items()})
-    main = threading.current_thread() is threading.main_thread()   # only there can signals be caught
     try:
-        done = guard(lambda: runner.run(spec, cell), runner) if main else runner.run(spec, cell)
+        done = guard(lambda: runner.run(spec, cell), runner)
     except Cancelled:
         raise KeyboardInterrupt from None   # Hydra reports every other exception as a failure of the program
     return int(done.state != "done")

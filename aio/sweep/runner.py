@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from aio import config as configuration
-from aio import paths, provenance, sidecar
+from aio import faults, paths, provenance, sidecar, signals, terminal
 from aio.command import Command
 from aio.console import Console
-from aio.errors import AioError, Cancelled, ConfigError, EngineError, InputError, MediaError, OutputError
+from aio.errors import AioError, Cancelled, ConfigError, InputError, MediaError, OutputError
 from aio.run import run as chain
 from aio.sheet import PAGE, Sheet
 from aio.spaces.engine import choose, create
@@ -81,20 +80,22 @@ def opened(command: Command) -> Iterator[Sweep]:
         recover.restore(folder, known.values())
         left = [job for job in jobs if job.spec.number not in known]
         todo = plan.order(left)
-        store.write_manifest(folder, [job.cell() for job in jobs])
-        sheet = Sheet(folder, [known.get(job.spec.number) or job.cell() for job in jobs])
+        with signals.held():
+            store.write_manifest(folder, [job.cell() for job in jobs])
+            sheet = Sheet(folder, [known.get(job.spec.number) or job.cell() for job in jobs])
         for line in (f"sweep: {len(jobs)} jobs in {folder}" + (f", {len(known)} of them done" if known else ""), plan.saving(left, todo)):
             if line:
-                print(line, file=sys.stderr)
+                terminal.say(line)
         began = time.monotonic()
         try:
             yield Sweep(folder, jobs, todo, sheet)
         finally:
-            page = _last_look(sheet)
+            with signals.held():
+                page = _last_look(sheet)
             failed = sum(cell.state != "done" for cell in sheet.cells.values())
             rest = f"; {failed} not done: the same command with resume={command.resume or folder} runs them" if failed else ""
-            print(f"sweep: {len(jobs) - failed} of {len(jobs)} jobs done, {time.monotonic() - began:.1f} s{rest}", file=sys.stderr)
-            print(page, flush=True)
+            terminal.say(f"sweep: {len(jobs) - failed} of {len(jobs)} jobs done, {time.monotonic() - began:.1f} s{rest}")
+            terminal.made(page)
 
 
 def _last_look(sheet: Sheet) -> Path:
@@ -102,7 +103,7 @@ def _last_look(sheet: Sheet) -> Path:
     try:
         return sheet.write(live=False)
     except OutputError as error:
-        print(f"aio: the sheet is not up to date: {error}; `python -m aio sheet {sheet.folder}` makes it anew", file=sys.stderr)
+        terminal.say(f"aio: the sheet is not up to date: {error}; `python -m aio sheet {sheet.folder}` makes it anew")
         return sheet.folder / PAGE
 
 
@@ -115,8 +116,9 @@ def _existing(given: str) -> Path:
 
 def _all(sweep: Sweep, runner: Runner) -> None:
     for index, job in enumerate(sweep.todo, 1):
+        signals.check()
         what = "  ".join(f"{key}={job.settings[key]}" for key in sweep.sheet.varied if key in job.settings)
-        print(f"job {job.spec.number} ({index} of {len(sweep.todo)})  {' '.join(what.split())[:200]}".rstrip(), file=sys.stderr)
+        terminal.say(f"job {job.spec.number} ({index} of {len(sweep.todo)})  {' '.join(what.split())[:200]}".rstrip())
         runner.run(job.spec, job.cell())
 
 
@@ -150,12 +152,12 @@ class Runner:
             made = self._chain(spec)
             # What lies beside the clip may be another's, or missing; a format that holds no recipe has the planned one.
             cell = dataclasses.replace(cell, state="done", video=made.video.name, recipe=sidecar.hash_of(made.video) or cell.recipe)
-            print(made.video, flush=True)
+            terminal.made(made.video)
         except (Cancelled, KeyboardInterrupt):
             self._tell(dataclasses.replace(cell, state="stopped", seconds=time.monotonic() - began))
             raise
-        except Exception as error:   # whatever one job meets, the others run
-            known = error if isinstance(error, AioError) else EngineError(f"{type(error).__name__}: {error}").with_traceback(error.__traceback__)
+        except BaseException as error:   # whatever one job meets, the others run
+            known = faults.known(error, map(str, spec.params.values()))
             self.report(known)
             cell = dataclasses.replace(cell, state="failed", reason=_plain(str(known), self.folder))
         finally:
@@ -183,7 +185,7 @@ class Runner:
 
 def _plain(reason: str, folder: Path) -> str:
     """A reason without the folders of this machine."""
-    for place in filter(None, (folder, Path.cwd(), paths.home())):
+    for place in filter(None, (folder, paths.current(), paths.home())):
         reason = reason.replace(f"{place}/", "")
     return reason
 

@@ -7,7 +7,6 @@ import functools
 import importlib.util
 import io
 import os
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from typing import Any
 from gradio_client import Client
 from starlette.middleware import Middleware
 
-from aio import outputs, paths
+from aio import outputs, paths, terminal
 from aio.errors import AioError
 from aio.run import run
 from aio.spaces import prune
@@ -75,10 +74,9 @@ def launch(
     served = _serve(blocks, settings, options, door)
     if not options.get("quiet"):
         where = blocks.share_url or reach.address(name, blocks.server_port)
-        with contextlib.suppress(OSError):   # nobody listens; the page is there all the same
-            print(reach.line(where, name, bool(blocks.share_url), page, door.locked, output_dir), flush=True)
-            if blocks.mcp_server:
-                print(f"mcp:  {where}/gradio_api/mcp/", flush=True)
+        terminal.made(reach.line(where, name, bool(blocks.share_url), page, door.locked, output_dir))
+        if blocks.mcp_server:
+            terminal.made(f"mcp:  {where}/gradio_api/mcp/")
     if not options.get("prevent_thread_lock"):
         blocks.block_thread()
     return served
@@ -109,7 +107,7 @@ def _serve(blocks: Page, settings: Mapping[str, Any], options: Mapping[str, Any]
         raise AioError(f"the page cannot be served: {' '.join(str(error).split())}") from None
     if settings["share"] and not blocks.share_url:
         why = " ".join(said.getvalue().split()).split(" Please")[0] or "gradio.live does not answer"
-        print(f"aio: there is no public address now, only this machine reaches the page: {why}", file=sys.stderr, flush=True)
+        terminal.say(f"aio: there is no public address now, only this machine reaches the page: {why}")
     if door.locked and blocks.mcp_server:   # gradio's MCP server is a client of this server
         blocks.mcp_server_obj._client_instance = Client(
             blocks.local_url, download_files=False, verbose=False, analytics_enabled=False, ssl_verify=False, _skip_components=False,

@@ -6,13 +6,13 @@ import gc
 import multiprocessing
 import os
 import re
-import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
+from aio import signals, terminal
 from aio.errors import ConfigError
 from aio.spaces.here import on_zerogpu
 from aio.ui import catalogue, reach
@@ -34,8 +34,10 @@ def serve(overrides: Sequence[str] = (), config_dirs: Sequence[Path] = (), **opt
     if ":" in name:   # gradio looks for a free port on an IPv4 address, which it reads there
         os.environ["GRADIO_SERVER_NAME"] = "127.0.0.1"
     gc.disable()   # what is imported stays: looking through it again and again for garbage takes a tenth of the start
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+    with signals.blocked():   # Ctrl-C is for this process
+        pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
         composed = pool.submit(catalogue.read, tuple(overrides), tuple(config_dirs))
+    with pool:
         from aio.ui.serving import launch
 
         try:
@@ -43,7 +45,7 @@ def serve(overrides: Sequence[str] = (), config_dirs: Sequence[Path] = (), **opt
         except BrokenProcessPool:   # no second process here
             offered, faults = catalogue.read(overrides, config_dirs)
     for fault in faults:
-        print(f"aio: {fault}", file=sys.stderr)
+        terminal.say(f"aio: {fault}")
     gc.freeze()
     gc.enable()
     return launch(offered, name=name, **options)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import secrets
-import sys
 import traceback
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from aio import terminal
 from aio.errors import AioError
 from aio.ui.uploads import without_folders
 
@@ -40,6 +40,6 @@ def explain(error: BaseException, rules: Sequence[Mapping[str, Any]], files: Seq
 def logged(error: BaseException) -> str:
     """Write an error nobody foresaw to the log, and return the sentence that leads there."""
     mark = secrets.token_hex(3)
-    print(f"aio: fault {mark}", file=sys.stderr)
-    traceback.print_exception(error, file=sys.stderr)
+    terminal.say(f"aio: fault {mark}")
+    traceback.print_exception(error, file=terminal.stderr())
     return f"The log of the program has the details, at fault {mark}."
