@@ -166,6 +166,7 @@ def _job(cfg: Any, command: Command) -> int:
 def check(command: Command) -> int:
     """Prove every graph; with --regenerate-schema, write the node schema from the ComfyUI that is set up."""
     from aio import check as checking
+    from aio import check_table
 
     if "regenerate-schema" in command.options:
         return _regenerate(command)
@@ -177,7 +178,7 @@ def check(command: Command) -> int:
         with contextlib.suppress(AioError):
             known |= configuration.compose([f"mode={mode}", *others], command.config_dirs).fields.keys()
     unknown(command, known)
-    return checking.table(checking.check(modes, command.config_dirs, others, command.params), terminal.answer)
+    return check_table.table(checking.check(modes, command.config_dirs, others, command.params), terminal.answer)
 
 
 def _regenerate(command: Command) -> int:

@@ -103,4 +103,5 @@ def unknown(command: Command, fields: Iterable[str]) -> None:
     known = set(fields)
     for name in command.params:
         if name not in known:
-            raise ConfigError(f"{command.verb}: {name}: no field of the chosen modes.{nearest(name, known | configuration.groups(command.config_dirs))}")
+            near = nearest(name, known | configuration.groups(command.config_dirs))
+            raise ConfigError(f"{command.verb}: {name}: no field of the chosen modes.{near}")

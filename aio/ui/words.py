@@ -41,5 +41,5 @@ def logged(error: BaseException) -> str:
     """Write an error nobody foresaw to the log, and return the sentence that leads there."""
     mark = secrets.token_hex(3)
     terminal.say(f"aio: fault {mark}")
-    traceback.print_exception(error, file=terminal.stderr())
+    terminal.say("".join(traceback.format_exception(error)).rstrip())
     return f"The log of the program has the details, at fault {mark}."
