@@ -79,7 +79,8 @@ def doctor(command: Command) -> int:
     """Run every mode through the real ComfyUI with tiny random weights."""
     from aio import doctor as checkup
 
-    return checkup.doctor(command.config_dirs, chosen_modes(command), terminal.answer)
+    with terminal.unheard():
+        return checkup.doctor(command.config_dirs, chosen_modes(command), terminal.answer)
 
 
 def ui(command: Command) -> int:

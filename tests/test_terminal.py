@@ -192,3 +192,20 @@ def test_a_stream_takes_what_programs_ask_of_one(tmp_path):
     assert terminal.Stream(None).failure.errno == errno.EBADF
     with pytest.raises(io.UnsupportedOperation):
         terminal.Stream(None).fileno()
+
+
+def test_stdout_holds_the_path_alone_whatever_a_node_prints(monkeypatch, capsys, tmp_path):
+    from aio.cli import main
+    from aio.engines.preview import PreviewEngine
+
+    execute = PreviewEngine.execute
+
+    def chatty(self, *rest, **more):
+        print("a node prints")
+        sys.stderr.write("a bar: 100%\n")
+        return execute(self, *rest, **more)
+
+    monkeypatch.setattr(PreviewEngine, "execute", chatty)
+    assert main([*SMALL, f"output.dir={tmp_path}"]) == 0
+    shown = capsys.readouterr()
+    assert shown.out == f"{tmp_path / 't2v-0001.preview.mp4'}\n" and "bar" not in shown.err
