@@ -67,22 +67,22 @@ def run(command: Command) -> int:
     return execute(Job(command.compose(), command.params))
 
 
-def execute(job: Job) -> int:
-    """Run a job with progress on stderr; print the mp4's path as the last line of stdout."""
+def execute(job: Job, why: str = "") -> int:
+    """Run a job with progress on stderr; print the mp4's path as the last line of stdout. why: the engine was chosen, else as its choice says."""
     from aio.run import run as run_chain
 
     with Console() as console:
-        engine = _engine(job.config, console)
+        engine = _engine(job.config, console, why)
         artifacts = _interruptible(lambda: run_chain(job, engine, console), engine)
     print(artifacts.video)
     return 0
 
 
-def _engine(config: Config, console: Console) -> Any:
+def _engine(config: Config, console: Console, why: str = "") -> Any:
     from aio.spaces.engine import choose, create
 
     name, reason = choose(config)
-    console(Event("engine", f"{name} ({reason})"))
+    console(Event("engine", f"{name} ({why or reason})"))
     return create(name, config)
 
 
@@ -193,7 +193,7 @@ def replay(command: Command) -> int:
     if "command" in command.options:
         print(made.command_line())
         return 0
-    return execute(made.job)
+    return execute(made.job, made.engine)
 
 
 def sheet(command: Command) -> int:

@@ -12,6 +12,7 @@ from aio import fields, geometry, media, paths
 from aio.config import Config
 from aio.errors import InvalidParams, MediaError, Problem
 from aio.fields import MEDIA_TYPES, Field
+from aio.media import originals
 from aio.values import Job, Media, Request
 
 
@@ -117,5 +118,6 @@ def stage(request: Request, input_dir: Path) -> Request:
     for name, facts in request.media.items():
         values[name], staged[name] = media.stage_media(facts, name, input_dir, clip=clip)
         hashes[name] = media.sha256(facts.path)
+        originals.keep(facts.path, hashes[name], input_dir / values[name], (request.config.data.get("input") or {}).get("original_mb"))
     media.remove_stale(input_dir, (request.config.data.get("input") or {}).get("keep_days"))
     return dataclasses.replace(request, values=values, media=staged, hashes=hashes)

@@ -17,7 +17,7 @@ LAYERS = [  # lower never imports higher; modules of one line may import each ot
     {"engines", "engines.base", "engines.preview", "engines.storyboard", "engines.comfyui", "engines.choose"},
     {"run", "tinyweights"},
     {"command", "console"},
-    {"spaces", "sweep", "jobs_table", "sheet", "contact", "replay", "check", "plan", "doctor"},
+    {"spaces", "sweep", "jobs_table", "sheet", "contact", "asked", "drift", "inputs", "remade", "replay", "shell", "check", "plan", "doctor"},
     {"help", "cli", "verbs", "ui", "__main__"},
 ]
 FENCES = {
