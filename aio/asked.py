@@ -45,15 +45,15 @@ class Asked:
     """A recipe in known words.
 
     Attributes:
-        engine: one of ENGINES. mode: name of the mode.
+        engine: one of ENGINES.
         choices: group -> choice, a list where the group takes several; machine: the same of the groups that suit a job to a machine.
         whole: whether `machine` was recorded; recipes of earlier versions do not.
         settings, values: name -> plain value. given: names of the values that the user gave.
         inputs: field name -> Input. notes: what was left out, in a sentence each.
+        absent: group -> choice that is not here, where another one is made.
     """
 
     engine: str
-    mode: str
     choices: Mapping[str, str | list[str]]
     machine: Mapping[str, str | list[str]]
     whole: bool
@@ -62,6 +62,7 @@ class Asked:
     given: frozenset[str]
     inputs: Mapping[str, Input]
     notes: tuple[str, ...]
+    absent: Mapping[str, Any]
 
 
 def read(data: Mapping[str, Any], config_dirs: Sequence[Path] = (), without: Iterable[str] = ()) -> Asked:
@@ -81,14 +82,16 @@ def read(data: Mapping[str, Any], config_dirs: Sequence[Path] = (), without: Ite
         raise damaged("engine", engine, f"is neither {' nor '.join(ENGINES)}")
     choices = _part(data, "choices")
     mode = choices.get("mode") or data.get("mode")
-    without = set(without)
-    found = _choices({**choices, "mode": mode}, config_dirs, without, notes)
-    if "mode" not in without and "mode" not in found:
+    absent: dict[str, Any] = dict.fromkeys(without)
+    found = _choices({**choices, "mode": mode}, config_dirs, absent, notes)
+    machine = _choices(_part(data, "machine"), config_dirs, absent, notes)
+    if "mode" not in absent and not isinstance(found.get("mode"), str):
         raise damaged("mode", mode, "is not the name of a mode")
     return Asked(
-        engine, str(mode), found, _choices(_part(data, "machine"), config_dirs, without, notes), isinstance(data.get("machine"), Mapping),
+        engine, found, machine, isinstance(data.get("machine"), Mapping),
         _plain_values(data, "settings", notes), _plain_values(data, "values", notes), frozenset(_part(data, "params")),
         {name: _input(name, item) for name, item in _part(data, "inputs").items()}, tuple(notes),
+        {group: choice for group, choice in absent.items() if choice is not None},
     )
 
 
@@ -120,17 +123,23 @@ def _part(data: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 
 
 def _choices(
-    given: Mapping[str, Any], config_dirs: Sequence[Path], without: set[str], notes: list[str]
+    given: Mapping[str, Any], config_dirs: Sequence[Path], absent: dict[str, Any], notes: list[str]
 ) -> dict[str, str | list[str]]:
+    """The choices among `given` that are here. Those that are not are noted in `absent` where their group stands in it."""
     found, unknown = dict[str, str | list[str]](), list[str]()
     for group, choice in given.items():
-        known = configuration.choices(group, config_dirs) if isinstance(group, str) and _GROUP.fullmatch(group) else ()
+        known = configuration.choices(group, config_dirs) if _GROUP.fullmatch(group) else ()
+        several = isinstance(choice, (list, tuple))
         if not known:
             unknown.append(group)
-        elif group not in without and choice is not None:
-            several = isinstance(choice, (list, tuple))
-            names = [_choice(group, name, known) for name in (choice if several else [choice])]
-            found[group] = list(names) if several else names[0]
+        elif choice is not None:
+            try:
+                names = [_choice(group, name, known) for name in (choice if several else [choice])]
+                found[group] = list(names) if several else names[0]
+            except ConfigError:
+                if group not in absent:
+                    raise
+                absent[group] = choice
     if unknown:
         notes.append(f"the recipe chooses of groups that are not here: {named(unknown)}; that is left out")
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from aio import provenance
@@ -27,7 +27,8 @@ def between(old: Mapping[str, Any], now: Mapping[str, Any], varied: Mapping[str,
     keys = [key for key in dict.fromkeys([*before, *after]) if not _same(before, after, key) and _same(after, last, key)]
     told = [(before.get(key), after.get(key)) for key in keys if key[0] in ("values", "settings", "models")]
     keys = [key for key in keys if key[0] != "operations" or not _follows(before.get(key), after.get(key), told)]
-    found = [_words(key, before.get(key, _ABSENT), after.get(key, _ABSENT)) for key in keys]
+    found = [_words(key, before.get(key, _ABSENT), after.get(key, _ABSENT)) for key in keys if key[0] != "operations"]
+    found += _graph([key[1] for key in keys if key[0] == "operations"], before, after)
     if not found:
         return ""
     more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
@@ -68,8 +69,6 @@ def _words(key: _Key, old: Any, new: Any) -> str:
         return "the mode's workflow file has changed"
     if part == "models":
         return _models(name, old, new)
-    if part == "operations":
-        return f"in the graph {' '.join(_place(name))} {_change(*_values(old, new))}"
     what = {"pins": f"the revision of {name}"}.get(part, name)
     return f"{what} {_change(old, new)}"
 
@@ -90,23 +89,29 @@ def _models(name: str, old: Any, new: Any) -> str:
     return f"the weights {name} were {brief(old, 16)}, are {brief(new, 16)}"
 
 
-def _place(pointer: str) -> Iterator[str]:
-    """`/12/inputs/strength` -> node 12, its strength."""
-    parts = pointer.split("/")[1:]
-    yield f"node {parts[0]}" if parts else "everything"
-    yield from (part for part in parts[1:] if part != "inputs")
+def _graph(pointers: Iterable[str], before: Mapping[_Key, Any], after: Mapping[_Key, Any]) -> Iterator[str]:
+    """The operations that differ, a phrase for each node."""
+    nodes: dict[str, list[str]] = {}
+    for pointer in pointers:
+        node, _, rest = pointer.removeprefix("/").partition("/")
+        old, new = before.get(("operations", pointer), _ABSENT), after.get(("operations", pointer), _ABSENT)
+        what = brief(rest.removeprefix("inputs/"))[1:-1]
+        inside = nodes.setdefault(node, [])
+        inside.append(f"{what} {_change(*_values(old, new))}".lstrip() if not inside else what)
+    for node, inside in nodes.items():
+        yield f"in the graph node {brief(node)[1:-1]}: {', '.join(inside[:SHOWN])}{' …' if len(inside) > SHOWN else ''}"
 
 
 def _values(old: Any, new: Any) -> tuple[Any, Any]:
     """What the operations at one pointer set, as far as they differ."""
     if old is _ABSENT or new is _ABSENT:
-        return (_one(old), _one(new))
-    pairs = [(a, b) for a, b in zip(old, new) if a != b] or [(old[len(new):], new[len(old):])]
-    return _one([pairs[0][0]]), _one([pairs[0][1]])
+        return _last(old), _last(new)
+    pairs = [(a, b) for a, b in zip(old, new) if a != b]
+    return (_last([pairs[-1][0]]), _last([pairs[-1][1]])) if pairs else (_last(old[len(new):]), _last(new[len(old):]))
 
 
-def _one(operations: Any) -> Any:
-    if operations is _ABSENT:
+def _last(operations: Any) -> Any:
+    if operations is _ABSENT or not operations:
         return _ABSENT
-    first = operations[0] if operations else _ABSENT
-    return first.get("value", first.get("op")) if isinstance(first, Mapping) else first
+    last = operations[-1]
+    return last.get("value", last.get("op")) if isinstance(last, Mapping) else last

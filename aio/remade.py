@@ -70,10 +70,9 @@ def remake(data: Mapping[str, Any], config_dirs: Sequence[Path] = (), without: I
     Raises:
         ConfigError: a choice that is not here. MediaError: a part of the recipe of the wrong kind.
     """
-    without = set(without)
     try:
         known = asking.read(data, config_dirs, without)
-        composer = _Composer(known, config_dirs, tuple(base), without)
+        composer = _Composer(known, config_dirs, tuple(base))
         composer.choose()
         composer.suit()
         composer.settle()
@@ -88,8 +87,8 @@ def remake(data: Mapping[str, Any], config_dirs: Sequence[Path] = (), without: I
 class _Composer:
     """Finds the overrides, one kind after the other; each is kept only where the configuration differs without it."""
 
-    def __init__(self, known: Asked, config_dirs: Sequence[Path], base: tuple[str, ...], without: set[str]):
-        self.known, self.config_dirs, self.base, self.without = known, config_dirs, base, without
+    def __init__(self, known: Asked, config_dirs: Sequence[Path], base: tuple[str, ...]):
+        self.known, self.config_dirs, self.base = known, config_dirs, base
         self.chosen: list[tuple[str, str]] = [("engine", f"engine={known.engine}")]
         self.notes: list[str] = []
         if "mode" in known.choices:
@@ -107,7 +106,7 @@ class _Composer:
                 self.chosen.append((group, word))
         self.config = self.compose()
         for group in self.usual:
-            if group not in {*self.known.choices, *self.without, *MACHINE_GROUPS}:
+            if group not in {*self.known.choices, *self.known.absent, *MACHINE_GROUPS}:
                 self.leave_out(group)
 
     def leave_out(self, group: str) -> None:
@@ -121,7 +120,7 @@ class _Composer:
     def suit(self) -> None:
         """The choices that suit a job to a machine, where they change the graph."""
         for group, choice in self.known.machine.items():
-            if group not in self.without and (word := self.word(group, choice)):
+            if word := self.word(group, choice):
                 suited = self.compose(word)
                 if _graph(suited) != _graph(self.config):
                     self.chosen.append((group, word))

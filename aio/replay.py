@@ -164,6 +164,9 @@ def _drift(data: Mapping[str, Any], made: Remade, job: Job, command: Command) ->
     notes = []
     if data["aio"] != __version__:
         notes.append(f"the clip was made by aio {asked.brief(data['aio'])[1:-1]}, this is {__version__}")
+    if made.asked.absent:
+        which = ", ".join(f"{group} {asked.brief(choice)}" for group, choice in made.asked.absent.items())
+        return [*notes, f"the recipe's {which} is not here, so whether the rest is as it was then cannot be told"]
     varied = bool(command.params or command.overrides)
     try:
         checked = validate(job)
