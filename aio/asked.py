@@ -245,13 +245,13 @@ def values_for(config: Config, asked: Asked, problems: list[tuple[str, str]]) ->
         if field is None or field.type in MEDIA_TYPES or value is None:
             continue
         try:
-            found[name] = _coerced(field, value)
+            found[name] = coerced(field, value)
         except ValueError as error:
             problems.append((name, str(error)))
     return found
 
 
-def _coerced(field: Field, value: Any) -> Any:
+def coerced(field: Field, value: Any) -> Any:
     """`value` in the field's type. Raises ValueError, its text says why not."""
     if isinstance(value, (list, tuple, Mapping)):
         raise ValueError(f"{brief(value)} is not a value of a field")
