@@ -203,7 +203,7 @@ def sheet(command: Command) -> int:
     command.expect(set())
     if not command.target:
         raise ConfigError("sheet: give a sweep's folder: python -m aio sheet outputs/sweeps/…")
-    print(sheets.build(Path(command.target)))
+    print(sheets.build(Path(command.target), command.config_dirs))
     return 0
 
 

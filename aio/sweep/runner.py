@@ -78,7 +78,7 @@ def opened(command: Command) -> Iterator[Sweep]:
         left = [job for job in jobs if job.spec.number not in known]
         todo = plan.order(left)
         store.write_manifest(folder, [job.cell() for job in jobs])
-        sheet = Sheet(folder, [known.get(job.spec.number) or job.cell() for job in jobs])
+        sheet = Sheet(folder, [known.get(job.spec.number) or job.cell() for job in jobs], command.config_dirs)
         for line in (f"sweep: {len(jobs)} jobs in {folder}" + (f", {len(known)} of them done" if known else ""), plan.saving(left, todo)):
             if line:
                 print(line, file=sys.stderr)
