@@ -81,8 +81,11 @@ def run(command: Command) -> int:
     return execute(Job(command.compose(), command.params))
 
 
-def execute(job: Job) -> int:
+def execute(job: Job, why: str = "") -> int:
     """Run a job with progress on stderr; its mp4's path is the last line of stdout.
+
+    Args:
+        why: the engine was chosen, else as its choice says.
 
     Returns:
         0 where the clip was made, also where stdout is closed, full or broken: then stderr says where it lies, if it can.
@@ -90,17 +93,17 @@ def execute(job: Job) -> int:
     from aio.run import run as run_chain
 
     with Console() as console:
-        engine = _engine(job.config, console)
+        engine = _engine(job.config, console, why)
         artifacts = signals.guarded(lambda: run_chain(job, engine, console), engine)
     terminal.made(artifacts.video)
     return 0
 
 
-def _engine(config: Config, console: Console) -> Any:
+def _engine(config: Config, console: Console, why: str = "") -> Any:
     from aio.spaces.engine import choose, create
 
     name, reason = choose(config)
-    console(Event("engine", f"{name} ({reason})"))
+    console(Event("engine", f"{name} ({why or reason})"))
     return create(name, config)
 
 
@@ -215,7 +218,7 @@ def replay(command: Command) -> int:
     if "command" in command.options:
         terminal.answer(made.command_line(), exact=True)
         return 0
-    return execute(made.job)
+    return execute(made.job, made.engine)
 
 
 def sheet(command: Command) -> int:
@@ -224,7 +227,7 @@ def sheet(command: Command) -> int:
 
     if not command.target:
         raise ConfigError("sheet: give a sweep's folder: python -m aio sheet outputs/sweeps/…")
-    terminal.made(sheets.build(Path(command.target)))
+    terminal.made(sheets.build(Path(command.target), command.config_dirs))
     return 0
 
 

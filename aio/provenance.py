@@ -22,7 +22,8 @@ from aio.values import Operation, Prompt, Request
 
 RECIPE_VERSION = 1
 MACHINE_GROUPS = frozenset({"platform", "duration", "memory", "ui"})
-"""Config groups that suit a job to a machine: they change where and how fast it runs, not what it makes."""
+"""Config groups that suit a job to a machine. Their choices stand apart in a recipe and its hash knows them by what they do alone: one
+that patches the graph (memory=tiled) shows in the operations, values and pins. A replay finds out which do (aio.replay)."""
 
 
 def recipe(request: Request, patch: tuple[Operation, ...], prompt: Prompt, engine: str, given: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -51,6 +52,7 @@ def _recipe(request: Request, patch: tuple[Operation, ...], engine: str, given: 
         "engine": engine,
         "mode": config.mode,
         "choices": {group: choice for group, choice in config.choices.items() if group not in MACHINE_GROUPS},
+        "machine": {group: choice for group, choice in config.choices.items() if group in MACHINE_GROUPS},
         "params": {name: request.values[name] for name in sorted(request.given) if name in request.values and name not in inputs},
         "seed": request.values.get("seed"),
         "inputs": inputs,
@@ -145,21 +147,28 @@ def _skeleton(value: Any) -> Any:
 
 
 def determinants(data: Mapping[str, Any]) -> dict[str, Any]:
-    """The parts of a recipe that determine the result, free of names that only this run has."""
-    inputs = data.get("inputs") or {}
-    staged = {item.get("staged"): f"sha256:{item.get('sha256')}" for item in inputs.values()}
+    """The parts of a recipe that determine the result, free of names that only this run has. Whatever the recipe holds, it has these parts."""
+    inputs = {name: item for name, item in _mapping(data.get("inputs")).items() if isinstance(item, Mapping)}
+    staged = {item["staged"]: f"sha256:{item.get('sha256')}" for item in inputs.values() if isinstance(item.get("staged"), str)}
+    operations = data.get("operations")
+    operations = operations if isinstance(operations, (list, tuple)) else []
     return {
         "mode": data.get("mode"),
-        "choices": data.get("choices"),
-        "values": data.get("values"),
-        "settings": data.get("settings"),
+        **{part: _part(data, part) for part in ("choices", "values", "settings")},
         "inputs": {name: item.get("sha256") for name, item in inputs.items()},
-        "operations": _renamed(data.get("operations") or [], staged) if staged else data.get("operations") or [],
+        "operations": _renamed(operations, staged) if staged else operations,
         "engine": str(data.get("engine")).split(" ")[0],
-        "workflow": (data.get("workflow") or {}).get("sha256"),
-        "models": data.get("models"),
-        "pins": data.get("pins"),
+        "workflow": _mapping(data.get("workflow")).get("sha256"),
+        **{part: _part(data, part) for part in ("models", "pins")},
     }
+
+
+def _mapping(part: Any) -> Mapping[str, Any]:
+    return part if isinstance(part, Mapping) else {}
+
+
+def _part(data: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
+    return None if data.get(name) is None else _mapping(data[name])
 
 
 def _renamed(value: Any, names: Mapping[str, str]) -> Any:

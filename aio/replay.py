@@ -1,181 +1,215 @@
-"""Replay: from the recipe in an mp4 back to a job, or to the command line that makes it."""
+"""Replay: from the recipe in an mp4 back to a job, or to the command line that makes it.
+
+The command line of a clip comes from here wherever it is shown: by `replay --command`, on the page, in a sweep's sheet.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-import json
-import os
-import re
-import shlex
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from aio import __version__, media, paths, provenance, sidecar
+from aio import __version__, asked, drift, inputs, paths, provenance, shell, sidecar
 from aio import config as configuration
 from aio.command import Command
 from aio.config import Config
-from aio.errors import ConfigError, InputError, InvalidParams, MediaError, Problem
-from aio.fields import LITERAL_TYPES, TEXT_TYPES
-from aio.grammar import quoted
+from aio.engines.choose import device
+from aio.errors import AioError, ConfigError, InputError, InvalidParams, MediaError, Problem, nearest
+from aio.fields import LITERAL_TYPES, MEDIA_TYPES, TEXT_TYPES, Field, coerce
+from aio.outside import shown
 from aio.patch import render
+from aio.remade import Remade, remake
 from aio.request import validate
-from aio.values import Job
+from aio.values import Job, Request
+
+GRAPH_SECTIONS = ("fields", "values", "nodes", "ports", "patches", "tables", "packs", "loras")
+"""Sections of the configuration that a command line names where a clip is not the same without them."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Replay:
-    """A job made from a recipe. overrides: what composes it, in Hydra's grammar. notes: what a user should know."""
+    """A job made from a recipe.
+
+    Attributes:
+        overrides: what composes it. notes: what a user should know. engine: why this engine runs it, empty where the user chose.
+    """
 
     job: Job
     overrides: tuple[str, ...]
     notes: tuple[str, ...]
+    engine: str = ""
 
     def command_line(self) -> str:
         """The command that makes it, quoted for a POSIX shell."""
-        fields = self.job.config.fields
-        words = [f"{name}={_typed(fields.get(name), value)}" for name, value in self.job.params.items()]
-        return shlex.join(["python", "-m", "aio", *self.overrides, *words])
+        return _line(self.overrides, self.job.config, self.job.params)
 
 
 def replay(command: Command) -> Replay:
     """The job that made `command.target`, with the command line's own choices and values on top.
 
-    Without those it is the same job: what the configuration has changed since then is set back to what the recipe says,
-    and a note says what cannot be.
+    What the configuration has changed since then is set back to what the recipe says, and a note says what cannot be.
 
     Raises:
         ConfigError: no file was given; or a mode, preset or LoRA that is not here. MediaError: no recipe, or one that cannot be read.
-        InvalidParams: an input file that is nowhere, with its name and hash.
+        InvalidParams: an input file that is nowhere, with its name and hash; a value that its field cannot have.
     """
-    if not command.target:
-        raise ConfigError("replay: give the mp4, or the JSON beside it: python -m aio replay clip.mp4")
-    recipe = sidecar.read(paths.expanded(command.target, "replay"))
-    data, notes = recipe.data, list(recipe.notes)
-    dirs = command.config_dirs
-    try:
-        plain = configuration.compose([], dirs).choices
-        chosen = _choices(data, plain)
-        before = configuration.compose([f"engine={_name(str(data['engine']).split(' ')[0])}", *chosen], dirs)
-    except ConfigError as error:
-        raise ConfigError(f"{error}\nThe recipe needs it; a mode or preset of your own needs its --config-dir") from None
-    settings = list(_settings(data, before))
-    own = {_key(word) for word in command.overrides}
-    overrides = [*(word for word in (f"engine={before.engine}", *chosen, *settings) if _key(word) not in own), *command.overrides]
-    config = configuration.compose(overrides, dirs)
-    params = _params(data, before, config, command.params)
-    found, problems = _inputs(recipe, [name for name in data["inputs"] if name in config.fields and name not in command.params])
-    if problems and "command" not in command.options:
-        raise InvalidParams(problems)
-    notes += map(str, problems)
-    job = Job(config, {**params, **found, **command.params})
-    if not (command.params or command.overrides):
-        notes += _drift(data, job)
-    return Replay(job, (*(f"--config-dir={place}" for place in dirs), *overrides), tuple(notes))
+    recipe = sidecar.read(_target(command.target))
+    data, dirs, notes = recipe.data, command.config_dirs, list(recipe.notes)
+    made = remake(data, dirs, _keys(command.overrides))
+    notes += made.notes
+    config = configuration.compose([*made.words(_keys(command.overrides)), *command.overrides], dirs) if command.overrides else made.config
+    params = {name: value for name, value in made.params(config).items() if name not in command.params}
+    problems = [problem for problem in made.problems if problem.field in config.fields and problem.field not in command.params]
+    wanted = {name: facts for name, facts in made.asked.inputs.items() if _takes(config, name) and name not in command.params}
+    lost: list[Problem] = []
+    places = inputs.find(wanted, (recipe.path.resolve().parent, *_here()), shown(recipe.path.name), notes, lost)
+    if problems or (lost and "command" not in command.options):
+        raise InvalidParams([*problems, *lost])
+    notes += map(str, lost)
+    files = {name: inputs.typed(places[name]) if name in places else facts.name for name, facts in wanted.items()}
+    job = Job(config, {**params, **files, **command.params})
+    notes += _drift(data, made, job, command)
+    engine = "" if "engine" in _keys(command.overrides) else "the recipe's engine"
+    if engine and config.engine == "preview" and device():
+        notes.append("the clip is a storyboard of the preview engine, and so is this; engine=auto makes the real one here")
+    words = [*made.words(_keys(command.overrides)), *command.overrides]
+    return Replay(job, (*_folders(dirs), *words), tuple(notes), engine)
 
 
-def _key(word: str) -> str:
-    return word.lstrip("+~").split("=", 1)[0]
+def line(
+    data: Mapping[str, Any], config_dirs: Sequence[Path] = (), near: Sequence[Path] = (), *, bare: bool = False, base: Sequence[str] = ()
+) -> str:
+    """The command line that makes the clip of a recipe, for a POSIX shell.
 
-
-def _choices(data: Mapping[str, Any], plain: Mapping[str, Any]) -> list[str]:
-    """The recipe's choices as overrides, without those that are the default anyway; the mode always."""
-    found = [f"mode={_name(data['choices'].get('mode') or data['mode'])}"]
-    for group, choice in data["choices"].items():
-        if group != "mode" and group in plain and choice != plain[group]:
-            found.append(f"{group}=[{','.join(map(_name, choice))}]" if isinstance(choice, list) else f"{group}={_name(choice)}")
-    return found
-
-
-def _settings(data: Mapping[str, Any], now: Config) -> Iterator[str]:
-    """Values of presets and modes that are not what they were, as overrides."""
-    for name, value in (data.get("settings") or {}).items():
-        if now.values.get(name) != value:
-            yield f"++values.{_name(name)}={_encoded(value)}"
-
-
-def _name(text: Any) -> str:
-    """A name from a recipe, which anyone may have written: it becomes part of an override, so it must be no more than a name.
+    Args:
+        near: folders where its inputs may lie. bare: files and folders by their names alone, for whom this machine's are not to be told.
+        base: overrides with which the clip was made by another program, e.g. the page; named where the clip is not the same without them.
 
     Raises:
-        MediaError: it is something else.
+        ConfigError: a choice that is not here. MediaError: a part of the recipe of the wrong kind.
     """
-    if not re.fullmatch(r"[\w./-]+", str(text)):
-        raise MediaError(f"the recipe is damaged: {str(text)!r} is not the name of a choice or value")
-    return str(text)
+    made = remake(data, config_dirs)
+    base = [word for word in base if _of_graph(word)]
+    if base and _differs(data, made):
+        with_base = remake(data, config_dirs, base=base)
+        made = made if _differs(data, with_base) else with_base
+    wanted = {name: facts for name, facts in made.asked.inputs.items() if _takes(made.config, name)}
+    places = {} if bare else inputs.find(wanted, near, "", [], [])
+    files = {name: str(places[name].absolute()) if name in places else facts.name for name, facts in wanted.items()}
+    return _line((*_folders(config_dirs, bare), *made.words()), made.config, {**made.params(made.config), **files})
 
 
-def _encoded(value: Any) -> str:
-    """A value in Hydra's grammar; its texts are free of interpolation."""
-    if isinstance(value, Mapping):
-        return "{" + ",".join(f"{_name(key)}:{_encoded(item)}" for key, item in value.items()) + "}"
-    if isinstance(value, list):
-        return "[" + ",".join(map(_encoded, value)) + "]"
-    return quoted(value) if isinstance(value, str) else json.dumps(value)
+def _line(overrides: Iterable[str], config: Config, params: Mapping[str, Any]) -> str:
+    return shell.line(["python", "-m", "aio", *overrides, *(f"{name}={_typed(config.fields.get(name), value)}" for name, value in params.items())])
 
 
-def _params(data: Mapping[str, Any], before: Config, config: Config, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Values for the fields: those that the user gave then, and those whose default was another one then."""
-    found = {}
-    for name, value in data["values"].items():
-        if name not in before.fields or value is None:
-            continue
-        field = before.fields[name]
-        default = before.values.get(name, field.default)
-        # A length that follows its input does so again, unless it was given.
-        if name in data["params"] or (value != default and not (default is None and field.length_of)):
-            found[name] = value
-    # With another mode or preset, what the user gave goes along, but old defaults do not overrule the new ones.
-    kept = found if config.choices == before.choices else {name: found[name] for name in found if name in data["params"]}
-    return {name: value for name, value in kept.items() if name in config.fields and name not in given}
+def _folders(config_dirs: Sequence[Path], bare: bool = False) -> list[str]:
+    return [f"--config-dir={place.name if bare else place}" for place in config_dirs]
 
 
-def _inputs(recipe: sidecar.Recipe, names: Iterable[str]) -> tuple[dict[str, str], list[Problem]]:
-    """A file for each input, found by its content, else the recorded name and a problem."""
-    found, problems = dict[str, str](), list[Problem]()
-    for name in names:
-        facts = recipe.data["inputs"][name]
-        place = _find(facts, (recipe.path.resolve().parent, Path.cwd()))
-        found[name] = _short(place) if place else facts["name"]
-        if place is None:
-            problems.append(Problem(name, "required_input_missing", (
-                f"{facts['name']} (sha256 {facts['sha256'][:12]}…) is neither beside {recipe.path.name} nor in the current folder; "
-                f"put it there, or give {name}=…")))
-    return found, problems
+def _target(given: str) -> Path:
+    """The file that is to be replayed.
+
+    Raises:
+        ConfigError: none was given. MediaError: it is not there.
+    """
+    if not given:
+        raise ConfigError("replay: give the mp4, or the JSON beside it: python -m aio replay clip.mp4")
+    path = paths.expanded(given, "replay")
+    try:
+        if path.is_dir():
+            raise MediaError(f"{shown(given)} is a folder; give one of the mp4 files in it")
+        if path.exists():
+            return path
+        alike = [file.name for file in path.parent.iterdir() if file.suffix.lower() in (".mp4", ".json")] if path.parent.is_dir() else []
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise MediaError(f"{shown(given)[:200]!r} cannot be read ({why}); give the mp4, or the JSON beside it") from None
+    storyboard = f"{path.stem}.preview{path.suffix}"
+    hint = f" Did you mean '{storyboard}'?" if storyboard in alike else nearest(path.name, alike)
+    raise MediaError(f"{shown(given)}: no such file.{shown(hint)}")
 
 
-def _find(facts: Mapping[str, Any], folders: tuple[Path, ...]) -> Path | None:
-    """The file with the recorded sha256: of the recorded name first, else any of the same size."""
-    for folder in dict.fromkeys(folders):
-        try:
-            sizes = {entry.name: entry.stat().st_size for entry in os.scandir(folder) if entry.is_file()}
-            alike = [name for name, size in sorted(sizes.items()) if size == facts.get("bytes") and name != facts["name"]]
-            for name in (facts["name"], *alike):
-                if name in sizes and media.sha256(folder / name) == facts["sha256"]:
-                    return folder / name
-        except OSError:
-            continue
-    return None
+def _here() -> list[Path]:
+    try:
+        return [Path.cwd()]
+    except OSError:   # it was removed
+        return []
 
 
-def _short(path: Path) -> str:
-    """As one would type it."""
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+def _keys(overrides: Iterable[str]) -> set[str]:
+    return {word.lstrip("+~").split("=", 1)[0] for word in overrides}
 
 
-def _drift(data: Mapping[str, Any], job: Job) -> list[str]:
-    """What will not be as it was, in a sentence each."""
+def _of_graph(word: str) -> bool:
+    """Whether an override sets something that a graph is made of, rather than where and for whom it runs."""
+    section, dot, _ = word.lstrip("+~").partition("=")[0].partition(".")
+    return bool(dot) and section in GRAPH_SECTIONS
+
+
+def _takes(config: Config, name: str) -> bool:
+    return name in config.fields and config.fields[name].type in MEDIA_TYPES
+
+
+def _differs(data: Mapping[str, Any], made: Remade) -> bool:
+    try:
+        return provenance.fingerprint(_now(made, {})) != provenance.fingerprint(data)
+    except (AioError, ValueError):
+        return True
+
+
+def _drift(data: Mapping[str, Any], made: Remade, job: Job, command: Command) -> list[str]:
+    """What will not be as it was, in a sentence each; what the user varies, and what follows from it, left out."""
     notes = []
     if data["aio"] != __version__:
-        notes.append(f"the clip was made by aio {data['aio']}, this is {__version__}")
+        notes.append(f"the clip was made by aio {asked.brief(data['aio'])[1:-1]}, this is {__version__}")
+    if made.asked.absent:
+        which = ", ".join(f"{group} {asked.brief(choice)}" for group, choice in made.asked.absent.items())
+        return [*notes, f"the recipe's {which} is not here, so whether the rest is as it was then cannot be told"]
+    varied = bool(command.params or command.overrides)
     try:
-        request = provenance.hashed(validate(job))
-        parts = provenance.differences(data, provenance.foresee(request, render(request), job.config.engine))
+        checked = validate(job)
     except InputError:
-        return notes   # the run reports it
-    if parts:
-        notes.append(f"not as it was then: {', '.join(parts[:8])}; the clip may differ")
-    return notes
+        checked = None   # where it runs, that is said there
+    try:
+        lengths = {
+            name: value for name, value in (checked.values if checked else {}).items()
+            if job.config.fields[name].length_of and name not in job.params and job.config.fields[name].length_of not in command.params
+        }
+        now = _now(made, lengths)
+        last = _recipe(provenance.hashed(checked)) if checked and varied else None
+        said = drift.between(data, now, last)
+    except InputError as error:
+        said = f"whether it is as it was then cannot be told: {error}" if varied else ""
+    if said and not made.asked.whole and "in the graph" in said:
+        said += "; its recipe is of an earlier aio and does not say memory=…: if it was tiled or chunked, give that"
+    return [*notes, said] if said else notes
+
+
+def _now(made: Remade, lengths: Mapping[str, Any]) -> dict[str, Any]:
+    """The recipe of the recorded job as the configuration stands now. lengths: values that follow an input, where they are known."""
+    given, files = made.params(made.config), {name: facts for name, facts in made.asked.inputs.items() if _takes(made.config, name)}
+    values: dict[str, Any] = {}
+    for name, field in made.config.fields.items():
+        if field.type in MEDIA_TYPES:
+            values[name] = f"sha256:{files[name].sha256}" if name in files else None
+        else:
+            values[name] = _legal(field, given.get(name, made.config.values.get(name, field.default)))
+            if values[name] is None and field.length_of in files:
+                values[name] = lengths.get(name, made.recorded.get(name))
+    return _recipe(Request(made.config, values, frozenset(given), {}, {name: facts.sha256 for name, facts in files.items()}))
+
+
+def _legal(field: Field, value: Any) -> Any:
+    try:
+        return coerce(field, value)
+    except ValueError:   # the run says so
+        return value
+
+
+def _recipe(request: Request) -> dict[str, Any]:
+    return provenance.foresee(request, render(request), request.config.engine)
 
 
 def _typed(field: Any, value: Any) -> str:

@@ -12,7 +12,7 @@ from aio import fields, geometry, media, paths
 from aio.config import Config
 from aio.errors import InvalidParams, MediaError, Problem
 from aio.fields import MEDIA_TYPES, Field
-from aio.media import stale
+from aio.media import originals, stale
 from aio.values import Job, Media, Request
 
 
@@ -138,6 +138,7 @@ def stage(request: Request, input_dir: Path) -> Request:
     for name, facts in request.media.items():
         values[name], staged[name] = media.stage_media(facts, name, input_dir, clip=clip, limits=limits)
         hashes[name] = media.sha256(facts.path)
+        originals.keep(facts.path, hashes[name], input_dir / values[name], (request.config.data.get("input") or {}).get("original_mb"))
     data = request.config.data
     stale.remove_stale(input_dir, stale.limit(data, "input", "keep_days", stale.DAY), stale.limit(data, "output", "part_hours", stale.HOUR))
     return dataclasses.replace(request, values=values, media=staged, hashes=hashes)

@@ -15,9 +15,9 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from aio import config, outputs, paths, whole
+from aio import config, outputs, paths, replay, sidecar, whole
 from aio.contact import draw, thumbnail
-from aio.errors import OutputError
+from aio.errors import AioError, OutputError
 from aio.sweep import folder as store
 from aio.sweep.folder import Cell
 
@@ -33,13 +33,14 @@ class Sheet:
 
     Args:
         folder: the sweep's folder. cells: its jobs, in the order of their numbers.
+        config_dirs: further folders of configuration, for the commands of its clips.
 
     Raises:
         OutputError: a file cannot be written.
     """
 
-    def __init__(self, folder: Path, cells: Iterable[Cell]):
-        self.folder, self.cells = folder, {cell.number: cell for cell in cells}
+    def __init__(self, folder: Path, cells: Iterable[Cell], config_dirs: Sequence[Path] = ()):
+        self.folder, self.cells, self.config_dirs = folder, {cell.number: cell for cell in cells}, config_dirs
         self.varied = varied(list(self.cells.values()))
         self.drawn = self.cost = 0.0
         for cell in self.cells.values():
@@ -56,7 +57,7 @@ class Sheet:
     def _update(self, cell: Cell) -> None:
         if cell.state == "done":
             self._shoot(cell)
-        text = f"<script>set({cell.number}, {_script(_cell(self.folder, cell, self.varied))}, {_script(_now())})</script>\n"
+        text = f"<script>set({cell.number}, {_script(_cell(self.folder, cell, self.varied, self.config_dirs))}, {_script(_now())})</script>\n"
         try:
             with open(self.folder / PAGE, "a", encoding="utf-8") as page:
                 page.write(text)
@@ -69,7 +70,7 @@ class Sheet:
         """Write both files anew. live: the sweep goes on, so the page looks for news."""
         target = self.folder / PAGE
         try:
-            whole.write(target, _page(self.folder, list(self.cells.values()), self.varied, live).encode())
+            whole.write(target, _page(self.folder, list(self.cells.values()), self.varied, live, self.config_dirs).encode())
         except OSError as error:
             raise outputs.failure(error, target) from None
         self._draw()
@@ -90,15 +91,18 @@ class Sheet:
         self.cost = self.drawn - began
 
 
-def build(folder: Path) -> Path:
+def build(folder: Path, config_dirs: Sequence[Path] = ()) -> Path:
     """Make both files from what lies in the folder, and return the page's path. A sweep may be at work there.
+
+    Args:
+        config_dirs: further folders of configuration, for the commands of its clips.
 
     Raises:
         ConfigError: it is not a sweep's folder. OutputError: a file cannot be written.
     """
     folder = paths.expanded(folder, "sheet").resolve()
     live = store.busy(folder)
-    shown = Sheet(folder, store.cells(folder, live=live))
+    shown = Sheet(folder, store.cells(folder, live=live), config_dirs)
     return folder / PAGE if live else shown.write(live=False)
 
 
@@ -108,7 +112,7 @@ def varied(cells: Sequence[Cell]) -> list[str]:
     return [key for key in keys if len({cell.settings.get(key) for cell in cells}) > 1]
 
 
-def _page(folder: Path, cells: Sequence[Cell], keys: Sequence[str], live: bool) -> str:
+def _page(folder: Path, cells: Sequence[Cell], keys: Sequence[str], live: bool, config_dirs: Sequence[Path]) -> str:
     same = {key: value for cell in cells[:1] for key, value in cell.settings.items() if key not in keys}
     parts = [f"{html.escape(key)} <b>{html.escape(value[:SHOWN] + ('…' if len(value) > SHOWN else ''))}</b>" for key, value in same.items()]
     words = {
@@ -118,7 +122,7 @@ def _page(folder: Path, cells: Sequence[Cell], keys: Sequence[str], live: bool) 
         "LIVE": "1" if live else "0",
         "MIN": "220" if len(cells) > 12 else "300",
         "ASPECT": _aspect(folder, cells),
-        "CELLS": "".join(_cell(folder, cell, keys) + "\n" for cell in cells),
+        "CELLS": "".join(_cell(folder, cell, keys, config_dirs) + "\n" for cell in cells),
     }
     template = (config.PACKAGE / "data" / "sheet.html").read_text(encoding="utf-8")
     return re.sub(r"@([A-Z]+)@", lambda match: words[match[1]], template)   # in one pass: a prompt may hold @CELLS@
@@ -137,14 +141,15 @@ def _aspect(folder: Path, cells: Sequence[Cell]) -> str:
     return "16 / 9"
 
 
-def _cell(folder: Path, cell: Cell, keys: Sequence[str]) -> str:
+def _cell(folder: Path, cell: Cell, keys: Sequence[str], config_dirs: Sequence[Path] = ()) -> str:
     label = html.escape(f"Job {cell.number}: {_short(cell, keys) or 'alone'}")
-    link, attributes = "", ""
+    link, attributes, command = "", "", ""
     if cell.state == "done":
         video = html.escape(f"{cell.number}/{cell.video}")
         attributes = f' data-video="{video}" tabindex="0" role="button" aria-label="Play {label.replace("Job", "job", 1)}"'
         shot = f'<img src="{cell.number}/{THUMB}" alt="{label}" loading="lazy">' if (folder / str(cell.number) / THUMB).is_file() else "no picture"
         link = f'<a href="{video}">open</a>'
+        command = _command(folder / str(cell.number) / cell.video, config_dirs)
     elif cell.state == "failed":
         shot = html.escape(f"Failed\n{cell.reason}")
     else:
@@ -153,7 +158,16 @@ def _cell(folder: Path, cell: Cell, keys: Sequence[str]) -> str:
     facts = "".join(f"<dt>{html.escape(key)}</dt><dd title=\"{html.escape(cell.settings[key])}\">{html.escape(cell.settings[key])}</dd>"
                     for key in keys if key in cell.settings)
     return (f'<figure id="j{cell.number}" data-state="{cell.state}"><div class="shot"{attributes}>{shot}</div>'
-            f'<figcaption><div class="top"><b>{cell.number}</b>{took}{link}</div><dl>{facts}</dl></figcaption></figure>')
+            f'<figcaption><div class="top"><b>{cell.number}</b>{took}{link}</div><dl>{facts}</dl>{command}</figcaption></figure>')
+
+
+def _command(video: Path, config_dirs: Sequence[Path]) -> str:
+    """The command line that makes a clip, folded away; nothing where its recipe cannot be read or made here. Its files are names alone."""
+    try:
+        line = replay.line(sidecar.read(video).data, config_dirs, bare=True)
+    except AioError:
+        return ""
+    return f"<details><summary>command</summary><code>{html.escape(line)}</code></details>"
 
 
 def _short(cell: Cell, keys: Sequence[str]) -> str:

@@ -18,7 +18,8 @@ LAYERS = [  # lower never imports higher; modules of one line may import each ot
     {"engines", "engines.base", "engines.preview", "engines.storyboard", "engines.comfyui", "engines.choose"},
     {"run", "tinyweights"},
     {"command", "console", "usage"},
-    {"spaces", "sweep", "jobs_table", "sheet", "contact", "replay", "check", "check_table", "plan", "doctor"},
+    {"spaces", "sweep", "jobs_table", "sheet", "contact", "asked", "drift", "inputs", "remade", "replay", "shell",
+     "check", "check_table", "plan", "doctor"},
     {"help", "cli", "verbs", "ui", "__main__"},
 ]
 FENCES = {

@@ -4,6 +4,7 @@ Everything is waited for, nothing is slept through, and a run that must last is 
 make these tests slower.
 """
 
+import json
 import re
 import shutil
 import time
@@ -271,7 +272,9 @@ def test_the_last_seed_and_the_last_recipe_can_be_used_again(visit):
     visitor = visit()
     visitor.make("loop", prompt="first words")
     used = visitor.box("loop", "seed").input_value()
-    visitor.fill("loop", prompt="other words", seed=7)
+    visitor.fill("loop", prompt="", seed=7)
+    visitor.page.locator("#loop-run").click()   # refused, though a new seed was drawn for it
+    expect(visitor.box("loop", "seed")).not_to_have_value("7", timeout=PATIENCE)
     visitor.page.locator("#loop-last").click()
     expect(visitor.box("loop", "seed")).to_have_value(used, timeout=PATIENCE)
     expect(visitor.page.locator("#loop-fresh input")).not_to_be_checked(timeout=PATIENCE)
@@ -292,6 +295,9 @@ def test_an_mp4_made_by_aio_fills_the_form_again(visit, site):
     page.locator("#loop-run").wait_for()
     expect(visitor.box("loop", "prompt")).to_have_value("a very particular prompt", timeout=PATIENCE)
     expect(visitor.box("loop", "width")).to_have_value("320", timeout=PATIENCE)
+    recipe = json.loads(made.with_suffix(".json").read_text())["aio"]
+    expect(visitor.box("loop", "seed")).to_have_value(str(recipe["seed"]), timeout=PATIENCE)
+    expect(page.locator("#loop-fresh input")).not_to_be_checked(timeout=PATIENCE)   # else the next run would have another seed
     page.locator("#drop button[aria-label], #drop .remove, #drop [title=Clear]").first.click()
     page.locator("#drop input[type=file]").set_input_files(str(ROOT / "samples" / "bigbuckbunny.mp4"))
     page.locator("#dropped").get_by_text("holds no recipe").wait_for()

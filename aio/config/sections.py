@@ -58,6 +58,7 @@ class Input:
     """`input`."""
 
     keep_days: Amount | None = None
+    original_mb: Amount | None = None
     limits: Limits | None = None
 
 

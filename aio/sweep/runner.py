@@ -82,7 +82,7 @@ def opened(command: Command) -> Iterator[Sweep]:
         todo = plan.order(left)
         with signals.held():
             store.write_manifest(folder, [job.cell() for job in jobs])
-            sheet = Sheet(folder, [known.get(job.spec.number) or job.cell() for job in jobs])
+            sheet = Sheet(folder, [known.get(job.spec.number) or job.cell() for job in jobs], command.config_dirs)
         for line in (f"sweep: {len(jobs)} jobs in {folder}" + (f", {len(known)} of them done" if known else ""), plan.saving(left, todo)):
             if line:
                 terminal.say(line)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from aio import asked
 from aio.errors import AioError, Cancelled, InvalidParams, MediaError
 from aio.ui import cards, gallery, recipes, uploads, widgets, words
 from aio.ui.catalogue import Catalogue
@@ -43,6 +44,8 @@ def wire(
             show_progress="hidden", concurrency_id="engine", concurrency_limit=offered.page["queue"]["waiting"] + 1, trigger_mode="once",
         )
         event.then(refresh, None, shown, **AT_ONCE)
+        if "seed" in around:
+            event.success(_used(around["seed"]), result["recipe"], around["used"], **AT_ONCE)
         runs.append(event)
         _live(form, parts, around)
         _seed(parts, around)
@@ -58,24 +61,38 @@ def wire(
         filled = functools.partial(lambda names, values: [values[one] if values else gr.skip() for one in names], tuple(parts))
         fills[name].change(filled, fills[name], list(parts.values()), **AT_ONCE)
     wanted = [mode, result["dropped"], *fills.values()]
+    for name, (_, _, around) in built.items():
+        if "fresh" in around:   # a seed that was filled in is the one to run with
+            fills[name].change(lambda values: False if values else gr.skip(), fills[name], around["fresh"], **AT_ONCE)
     result["drop"].upload(_filler(recipes.read, desk, forms, fills, mode, result), result["drop"], wanted, **QUIET)
     result["again"].click(_filler(recipes.saved, desk, forms, fills, mode, result), result["recipe"], wanted, **QUIET)
-    shelf["grid"].select(_pick(output_dir, desk), shelf["names"], outputs, **QUIET)
+    shelf["grid"].select(_pick(output_dir, desk, offered), shelf["names"], outputs, **QUIET)
     blocks.load(refresh, None, shown, **AT_ONCE)
     blocks.load(lambda: [_outlook(form, {}) for form in forms.values()], None, [around["outlook"] for _, _, around in built.values()], **AT_ONCE)
 
 
 def _roll(form: Form, around: Mapping[str, Any], parts: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Before a run: a new seed where that is wanted. It stands in the form, so it is known afterwards."""
+    """Before a run: a new seed where that is wanted. It stands in the form."""
     if "seed" not in around:
         return (lambda: None, None, None)
     field = form.fields[around["seed"]]
 
-    def roll(fresh: bool, seed: Any) -> tuple[Any, Any]:
-        drawn = random.randint(int(field.min or 0), int(field.max or 2**32 - 1)) if fresh else seed
-        return drawn, drawn
+    def roll(fresh: bool, seed: Any) -> Any:
+        return random.randint(int(field.min or 0), int(field.max or 2**32 - 1)) if fresh else seed
 
-    return roll, [around["fresh"], parts[around["seed"]]], [parts[around["seed"]], around["used"]]
+    return roll, [around["fresh"], parts[around["seed"]]], [parts[around["seed"]]]
+
+
+def _used(name: str) -> Callable[[Any], Any]:
+    """After a run: the seed that its clip was made with, by its own recipe."""
+
+    def used(file: Any) -> Any:
+        try:
+            return recipes.saved(Path(file or ""))["values"].get(name)
+        except (MediaError, TypeError):   # nothing was made
+            return gr.skip()
+
+    return used
 
 
 def _seed(parts: Mapping[str, Any], around: Mapping[str, Any]) -> None:
@@ -141,7 +158,7 @@ def _sampler(form: Form, index: int, desk: Desk, names: Sequence[str]) -> Callab
 
 
 def _filler(
-    read: Callable[[Path], dict[str, Any]], desk: Desk, forms: Mapping[str, Form], fills: Mapping[str, Any], mode: Any, result: Mapping[str, Any]
+    read: Callable[[Path], Mapping[str, Any]], desk: Desk, forms: Mapping[str, Form], fills: Mapping[str, Any], mode: Any, result: Mapping[str, Any]
 ) -> Callable[[Any], dict[Any, Any]]:
     def fill(file: str | Foreign | None) -> dict[Any, Any]:
         try:
@@ -155,6 +172,7 @@ def _filler(
             return {result["dropped"]: cards.unsettled(f"This page has no mode {recipe['mode'][:40]}.")}
         values, absent = recipes.refill(form, recipe, desk.scratch / "samples")
         said = f"The form of {form.config.title} is filled." + (f" Add again: {', '.join(absent)}." if absent else "")
+        said += f" Not in this form: {asked.named(beyond)}." if (beyond := recipes.beyond(form, recipe)) else ""
         shown = f'<p class="aio-said" role="status">{widgets.escape(said)}</p>'
         return {mode: form.mode, result["dropped"]: shown, fills[form.mode]: {**values, "": time.monotonic_ns()}}   # the same again counts too
 
@@ -173,7 +191,7 @@ def _refresh(desk: Desk, offered: Catalogue, output_dir: Path) -> Callable[..., 
     return refresh
 
 
-def _pick(output_dir: Path, desk: Desk) -> Callable[..., Any]:
+def _pick(output_dir: Path, desk: Desk, offered: Catalogue) -> Callable[..., Any]:
     def pick(names: list[str], request: gr.Request, event: gr.SelectData) -> tuple[Any, ...]:
         if type(event.index) is not int or not 0 <= event.index < len(names):
             return gr.skip(), gr.skip(), gr.skip(), cards.status("failed", "Reload this page", "What it shows is too old to be chosen from.")
@@ -182,10 +200,9 @@ def _pick(output_dir: Path, desk: Desk) -> Callable[..., Any]:
         if not own or not path.is_file():
             return gr.skip(), gr.skip(), gr.skip(), cards.status("failed", "Gone", "This file has been removed from the output folder.")
         try:
-            recipe = recipes.read(path)
+            recipe, command, file = recipes.told(path, offered, desk.scratch / "recipes")
         except MediaError:
             return str(path), "", None, cards.status("done", path.name, "It holds no recipe.")
-        file = recipes.save(recipe, path.stem, desk.scratch / "recipes")
-        return str(path), recipes.command(recipe), str(file), cards.status("done", path.name, f"{recipe['mode']}, engine {recipe.get('engine', '')}")
+        return str(path), command, str(file), cards.status("done", path.name, f"{recipe['mode']}, engine {recipe.get('engine', '')}")
 
     return pick

@@ -87,9 +87,8 @@ def endpoint(form: Form, desk: Desk) -> Any:
                 raise task.error
             made = task.artifacts
             desk.note(session, made.video)
-            recipe = await asyncio.to_thread(recipes.read, made.video)
-            file = recipes.save(recipe, made.video.stem, desk.scratch / "recipes")
-            yield str(made.video), recipes.command(recipe), str(file), cards.done(made, task.elapsed, task.warnings)
+            _, command, file = await asyncio.to_thread(recipes.told, made.video, form.catalogue, desk.scratch / "recipes")
+            yield str(made.video), command, str(file), cards.done(made, task.elapsed, task.warnings)
         except (GeneratorExit, asyncio.CancelledError):   # Stop, or a closed tab
             raise
         except BaseException as error:

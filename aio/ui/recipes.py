@@ -4,82 +4,77 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shlex
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from aio import fields
+from aio import asked, replay, sidecar
 from aio.config import ROOT
-from aio.errors import MediaError
+from aio.errors import AioError, MediaError
 from aio.fields import MEDIA_TYPES
-from aio.media.streams import opened
+from aio.spaces.here import on_space
+from aio.ui import catalogue, uploads
+from aio.ui.catalogue import Catalogue
 from aio.ui.forms import Form
 
-TEXT_MAX = 4_000_000
-"""Longest recipe that is read, in characters: a graph has about 20,000."""
 
-
-def read(path: Path) -> dict[str, Any]:
-    """The recipe of an mp4 that aio made.
+def read(path: Path) -> Mapping[str, Any]:
+    """The recipe of an mp4 that aio made, or of a JSON file.
 
     Raises:
         MediaError: the file holds none.
     """
-    import av
-
-    try:
-        with opened(path) as container:
-            text = container.metadata.get("aio", "")
-        found = json.loads(text) if 0 < len(text) <= TEXT_MAX else None
-    except (av.error.FFmpegError, OSError, ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict) or not isinstance(found.get("mode"), str):
-        raise MediaError(f"{path.name} holds no recipe: it was not made by aio, or another program has rewritten it")
+    found = sidecar.read(path).data
+    if not isinstance(found.get("mode"), str):
+        raise MediaError(f"{path}: its recipe is damaged: it names no mode")
     return found
 
 
-def _part(recipe: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    part = recipe.get(key)
-    return part if isinstance(part, Mapping) else {}
+def command(recipe: Mapping[str, Any], offered: Catalogue, near: Path) -> str:
+    """The command line that makes the same clip again; a comment where there is none.
+
+    Its inputs are files of this machine. Where strangers reach the page, they and folders of configuration are names alone.
+
+    Args:
+        near: folder of the clip.
+    """
+    strangers = offered.page["gallery"]["show"] == "session" or on_space()
+    try:
+        with catalogue._composing:
+            return replay.line(recipe, offered.config_dirs, (near, Path.cwd()), bare=strangers, base=offered.overrides)
+    except (AioError, OSError) as error:
+        return f"# No command makes this clip here: {uploads.without_folders(' '.join(str(error).split()))}"
 
 
-def command(recipe: Mapping[str, Any]) -> str:
-    """The command line that makes the same clip again; input files by their names."""
-    choices = _part(recipe, "choices")
-    words = [f"mode={recipe['mode']}", *(f"{group}={choices[group]}" for group in ("preset", "model") if choices.get(group))]
-    if choices.get("lora"):
-        words.append(f"lora=[{','.join(map(str, choices['lora']))}]")
-    words += [f"{name}={_part(_part(recipe, 'inputs'), name).get('name', '')}" for name in _part(recipe, "inputs")]
-    for name, value in _part(recipe, "params").items():
-        words.append(f"{name}={'@' if isinstance(value, str) and value.startswith('@') else ''}{value}")
-    if not {"seed"} & set(_part(recipe, "params")) and "seed" in _part(recipe, "values"):
-        words.append(f"seed={_part(recipe, 'values')['seed']}")
-    return "python -m aio " + " ".join(shlex.quote(word) for word in words)
+def told(video: Path, offered: Catalogue, folder: Path) -> tuple[Mapping[str, Any], str, Path]:
+    """A clip's recipe, its command line, and its recipe as a file in `folder`, to be downloaded.
+
+    Raises:
+        MediaError: it holds none.
+    """
+    recipe = read(video)
+    return recipe, command(recipe, offered, video.parent), save(recipe, video.stem, folder)
 
 
 def save(recipe: Mapping[str, Any], stem: str, folder: Path) -> Path:
     """Write the recipe as JSON for download."""
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / f"{stem}.json"
-    target.write_text(json.dumps(recipe, indent=2, ensure_ascii=False), encoding="utf-8")
+    target.write_text(json.dumps(recipe, indent=2, ensure_ascii=False), encoding="utf-8", errors="backslashreplace")
     return target
 
 
-def saved(file: Path) -> dict[str, Any]:
+def saved(file: Path) -> Mapping[str, Any]:
     """A recipe that `save` wrote.
 
     Raises:
         MediaError: there is none.
     """
     try:
-        found = json.loads(file.read_text(encoding="utf-8")) if file.suffix == ".json" else None
-    except (OSError, ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict) or not isinstance(found.get("mode"), str):
-        raise MediaError("There is no result yet whose recipe could fill the form")
-    return found
+        return read(file)
+    except MediaError:
+        raise MediaError("There is no result yet whose recipe could fill the form") from None
 
 
 def refill(form: Form, recipe: Mapping[str, Any], folder: Path) -> tuple[dict[str, Any], list[str]]:
@@ -101,16 +96,33 @@ def refill(form: Form, recipe: Mapping[str, Any], folder: Path) -> tuple[dict[st
             wanted = _part(inputs, name)
             values[name] = _sample(str(wanted.get("sha256", "")), folder) if wanted else None
             if wanted and values[name] is None:
-                absent.append(str(wanted.get("name", name)))
+                absent.append(asked.named([wanted.get("name", name)]))
             continue
         values[name] = form.default(name)
         given = params.get(name, _part(recipe, "values").get(name) if name not in form.following else None)
-        if isinstance(given, (str, int, float, bool)):
+        if isinstance(given, (str, int, float, bool)) and asked.plain(given):
             try:
-                values[name] = fields.coerce(field, given)
+                values[name] = asked.coerced(field, given)
             except ValueError:
                 pass
     return values, absent
+
+
+def beyond(form: Form, recipe: Mapping[str, Any]) -> list[str]:
+    """What of a recipe this form cannot hold: choices that are not offered, and fields that it does not have."""
+    choices = _part(recipe, "choices")
+    offered = {"preset": form.catalogue.presets, "model": form.catalogue.models, "lora": form.catalogue.loras}
+    found = []
+    for group, known in offered.items():
+        given = choices.get(group)
+        for one in given if isinstance(given, list) else [given] if given is not None else []:
+            found += [] if one in [choice.name for choice in known] else [f"{group} {one}"]
+    return found + [name for name in _part(recipe, "values") if name not in form.fields]
+
+
+def _part(recipe: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    part = recipe.get(key)
+    return part if isinstance(part, Mapping) else {}
 
 
 def example(form: Form, index: int, folder: Path) -> dict[str, Any]:
