@@ -18,6 +18,7 @@ from aio import fields, patch
 from aio.config import Config
 from aio.errors import ConfigError, MediaError, nearest
 from aio.fields import MEDIA_TYPES, Field
+from aio.kinds import NAME, alike, encodable
 from aio.outside import shown
 
 ENGINES = ("comfyui", "preview")
@@ -27,7 +28,6 @@ TEXT_MAX, ITEMS_MAX, DEPTH_MAX = 1_000_000, 10_000, 8
 """Characters, items in all and levels of a value in a recipe. The longest that a preset of ours sets has 300 characters."""
 
 _GROUP = re.compile(r"[A-Za-z_]\w*", re.ASCII)
-_NAME = re.compile(r"[A-Za-z_]\w*(?:-\w+)*", re.ASCII)
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -206,31 +206,15 @@ def settings_for(config: Config, settings: Mapping[str, Any], notes: list[str]) 
     known |= set(config.values) | set().union(*(patch.names(one) for item in config.patches for one in item.operations), set())
     found, odd = dict[str, Any](), list[str]()
     for name, value in settings.items():
-        if name not in known or name in config.fields or not _NAME.fullmatch(name):
+        if name not in known or name in config.fields or not NAME.fullmatch(name):
             continue
-        if name in config.values and not _alike(value, config.values[name]):
+        if name in config.values and not alike(value, config.values[name]):
             odd.append(f"{name}={brief(value)}")
-        elif _encodable(value):
+        elif encodable(value):
             found[name] = value
     if odd:
         notes.append(f"settings: {', '.join(odd[:8])} is of another kind than here; left out")
     return found
-
-
-def _alike(value: Any, now: Any) -> bool:
-    """Whether two values are of the same kind; null goes with everything."""
-    kinds = (bool, (int, float), str, (list, tuple), Mapping)
-    kind = [next((index for index, one in enumerate(kinds) if isinstance(item, one)), None) for item in (value, now)]
-    return None in kind or kind[0] == kind[1]
-
-
-def _encodable(value: Any) -> bool:
-    """Whether a setting can be written in Hydra's grammar: names as keys, text of whole characters."""
-    if isinstance(value, Mapping):
-        return all(isinstance(key, str) and _NAME.fullmatch(key) and _encodable(item) for key, item in value.items())
-    if isinstance(value, (list, tuple)):
-        return all(map(_encodable, value))
-    return not isinstance(value, str) or not re.search(r"[\x00\ud800-\udfff]", value)
 
 
 def values_for(config: Config, asked: Asked, problems: list[tuple[str, str]]) -> dict[str, Any]:

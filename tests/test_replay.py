@@ -110,7 +110,7 @@ def test_a_mode_of_ones_own_is_named_with_its_folder(tmp_path):
     line = replay.line(recipe, [mine])
     assert hash_of(line) == recipe["hash"] and str(mine) in line
     assert str(tmp_path) not in replay.line(recipe, [mine], bare=True)
-    with pytest.raises(ConfigError, match="mode: 'loop' is unknown.*\n.*needs its --config-dir"):
+    with pytest.raises(ConfigError, match=r"mode: 'loop' is unknown.*\n.*needs its --config-dir"):
         replay.line(recipe)
 
 
@@ -223,7 +223,7 @@ def test_an_input_that_was_converted_is_found_as_it_was_up_to_a_size(made, tmp_p
         if kept:
             assert Path(again("clip.json").job.params["image"]).read_bytes() == (tmp_path / "aside.tiff").read_bytes()
         else:
-            with pytest.raises(InvalidParams, match=r"image: red.tiff \(sha256 .* nor among the inputs that aio has kept; put it there, or give image=…"):
+            with pytest.raises(InvalidParams, match=r"image: red.tiff \(sha256 .* nor among the inputs that aio has kept; put it there, or give"):
                 again("clip.json")
         (tmp_path / "aside.tiff").rename(tmp_path / "red.tiff")
 
@@ -234,13 +234,13 @@ def test_a_changed_copy_is_not_taken_for_the_original(made, inputs, tmp_path):
     Path(image).unlink()
     (copy,) = (tmp_path / "staging" / "aio").iterdir()
     copy.write_bytes(copy.read_bytes() + b"\0")
-    with pytest.raises(InvalidParams, match="image: face.png"):
+    with pytest.raises(InvalidParams, match=r"image: face\.png"):
         again("clip.json")
 
 
 def test_a_value_that_its_field_cannot_have_is_named(made):
     made("mode=t2v", "prompt=x", *SMALL, change=lambda recipe: recipe["values"].update(seed=2**70))
-    with pytest.raises(InvalidParams, match="seed: the recipe's value cannot be used: .*4294967295"):
+    with pytest.raises(InvalidParams, match=r"seed: the recipe's value cannot be used: .*4294967295"):
         again("clip.json")
     assert again("clip.json", "seed=1").job.params["seed"] == "1"
 
@@ -250,7 +250,8 @@ def test_a_path_in_a_recipe_is_no_input(made, inputs, tmp_path):
     made("mode=i2v", "prompt=x", f"image={inputs['image']}", *SMALL,
          change=lambda recipe: (recipe["values"].update(image="/etc/hostname"), recipe["params"].update(image="/etc/hostname")))
     assert again("clip.json").job.params["image"] != "/etc/hostname"
-    made("mode=i2v", "prompt=x", f"image={inputs['image']}", *SMALL, change=lambda recipe: recipe["inputs"]["image"].update(name="../../etc/hostname"))
+    words = ["mode=i2v", "prompt=x", f"image={inputs['image']}", *SMALL]
+    made(*words, change=lambda recipe: recipe["inputs"]["image"].update(name="../../etc/hostname"))
     assert "etc" not in again("clip.json").command_line()
 
 
@@ -259,7 +260,7 @@ def test_a_path_in_a_recipe_is_no_input(made, inputs, tmp_path):
     ("outputs/t2v-0002.preview.mp4", "no such file. Did you mean 't2v-0001.preview.mp4'?"),
     ("outputs", "outputs is a folder; give one of the mp4 files in it"),
     ("nowhere/x.mp4", "nowhere/x.mp4: no such file."),
-    ("x" * 5000, "cannot be read"), ("a\x1b[2J.mp4", r"a\x1b[2J.mp4: no such file."),
+    ("x" * 5000, "too long"), ("a\x1b[2J.mp4", r"a\x1b[2J.mp4: no such file."),
 ])
 def test_a_file_that_is_not_there_is_named_with_the_one_that_was_meant(given, said, capsys):
     Path("outputs").mkdir()
@@ -280,7 +281,8 @@ def test_a_replay_says_truly_who_chose_the_engine(made, capsys, monkeypatch):
 
 def test_a_broken_part_of_a_recipe_is_named_and_a_damaged_file_is_no_traceback(made):
     for part, value, said in [
-        ("engine", 5, "engine: 5 is neither comfyui nor preview"), ("choices", {"mode": ["t2v"]}, "mode"), ("choices", {"preset": 5}, "choices.preset: 5"),
+        ("engine", 5, "engine: 5 is neither comfyui nor preview"), ("choices", {"mode": ["t2v"]}, "mode"),
+        ("choices", {"preset": 5}, "choices.preset: 5"),
         ("inputs", {"image": 5}, "inputs.image: 5 is no file"), ("inputs", {"image": {"name": "x", "sha256": "y"}}, "inputs.image.sha256: 'y'"),
         ("settings", [1], "settings: a list is no mapping"), ("machine", "x", "machine: 'x' is no mapping"),
     ]:
