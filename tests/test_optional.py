@@ -13,7 +13,8 @@ from aio.values import Job
 
 MODE = "# @package _global_\ndefaults: [base/ltx23, base/two_stage, base/made_sound, _self_]\nmode: {name: own, workflow: t2v.json}\n"
 SMALL = {"prompt": "x", "width": 256, "height": 256, "seconds": 0.4, "fps": 8}
-SECTIONS = ("stages", "examples", "duration", "registry", "memory", "ui", "input", "official", "preset_constants", "values", "output.keep_days")
+SECTIONS = ("stages", "examples", "memory", "input", "official", "preset_constants", "values", "output.keep_days")
+NEEDED = ("duration", "registry", "ui", "comfyui", "platform")
 
 
 @pytest.fixture
@@ -41,6 +42,15 @@ def test_the_preview_engine_makes_a_clip_without(section, left_out, own, capsys)
     assert Path(capsys.readouterr().out.splitlines()[-1]).is_file()
 
 
+@pytest.mark.parametrize(("section", "left_out"), [*((name, "absent") for name in NEEDED), ("duration", "null"), ("registry", "null")])
+def test_a_section_that_every_run_needs_is_asked_for_before_anything_runs(section, left_out, own, capsys):
+    folder = own("" if left_out == "absent" else f"{section}: null\n")
+    words = [f"--config-dir={folder}", "mode=own", "engine=preview", *(f"{name}={value}" for name, value in SMALL.items())]
+    assert main([*words, f"~{section}"] if left_out == "absent" else words) == 2
+    said = capsys.readouterr()
+    assert not said.out and section in said.err and "no run does without" in said.err
+
+
 def test_a_stage_of_a_sampler_without_steps_is_no_failure():
     from aio.engines.preview import _Progress
     from aio.shapes import SamplerFacts
@@ -51,7 +61,7 @@ def test_a_stage_of_a_sampler_without_steps_is_no_failure():
 
 
 @pytest.mark.comfyui
-@pytest.mark.parametrize("section", ["stages", "duration", "registry", "memory"])
+@pytest.mark.parametrize("section", ["stages", "memory"])
 def test_the_real_engine_makes_a_clip_each_time_without(section, own, comfy, tmp_path, monkeypatch):  # noqa: F811
     monkeypatch.setattr(run, "ensure", lambda *args, **rest: None)   # tiny weights are no weights of the registry
     folder = own(f"{section}: null\n")

@@ -13,7 +13,8 @@ import pytest
 from aio import config, terminal
 from aio.errors import OutputError
 
-SMALL = ["mode=t2v", "prompt=x", "width=256", "height=256", "seconds=0.4", "engine=preview"]
+BARE = ["mode=t2v", "width=256", "height=256", "seconds=0.4", "engine=preview"]
+SMALL = [*BARE, "prompt=x"]
 AIO = f"exec {sys.executable} -m aio "
 
 
@@ -75,7 +76,7 @@ def test_an_answer_that_cannot_be_written_is_a_failure(stream, tmp_path):
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])
 def test_a_letter_that_the_terminal_lacks_stands_there_as_its_code(encoding, tmp_path):
-    code, out, err = shell(f"{AIO} plan {' '.join(SMALL)} 'prompt=ein Hündchen 🙂'", tmp_path, PYTHONIOENCODING=encoding)
+    code, out, err = shell(f"{AIO} plan {' '.join(BARE)} 'prompt=ein Hündchen 🙂'", tmp_path, PYTHONIOENCODING=encoding)
     assert code == 0 and err == "" and "\\U0001f642" in out
 
 
@@ -89,7 +90,7 @@ def test_a_path_of_any_bytes_is_printed_as_it_is(tmp_path):
     ("LC_ALL=C", ""),
 ])
 def test_a_command_line_arrives_or_is_refused_in_words(line, words, tmp_path):
-    code, out, err = shell(f"{line} {AIO.removeprefix('exec ')} plan --json {' '.join(SMALL)} 'prompt=Schön 🙂'", tmp_path)
+    code, out, err = shell(f"{line} {AIO.removeprefix('exec ')} plan --json {' '.join(BARE)} 'prompt=Schön 🙂'", tmp_path)
     if words:
         assert code == 2 and err.startswith(words) and len(err.splitlines()) == 1
     else:
@@ -98,7 +99,7 @@ def test_a_command_line_arrives_or_is_refused_in_words(line, words, tmp_path):
 
 def test_escape_sequences_never_reach_the_terminal(tmp_path):
     evil = "\x1b]0;owned\x07\x1b[2J\u202e"
-    for words in (["plan", *SMALL, f"prompt={evil}"], [f"mode={evil}"], [f"{evil}=1"], [*SMALL, f"output.{evil}=1"], ["replay", f"{evil}.mp4"],
+    for words in (["plan", *BARE, f"prompt={evil}"], [f"mode={evil}"], [f"{evil}=1"], [*SMALL, f"output.{evil}=1"], ["replay", f"{evil}.mp4"],
                   ["sheet", f"{evil}=x"], [*SMALL, f"seed={evil}"], ["mode=i2v", "prompt=x", f"image={evil}"], ["--config-dir", evil], [f"--{evil}"]):
         env = {**os.environ, "PYTHONPATH": str(config.PACKAGE.parent), "HOME": str(tmp_path)}
         done = subprocess.run([sys.executable, "-m", "aio", *words], capture_output=True, text=True, env=env, cwd=tmp_path)
