@@ -27,10 +27,12 @@ from aio import workflow
 from aio.errors import ConfigError, PatchError, nearest
 from aio.fields import holds
 from aio.geometry import FUNCTIONS
-from aio.outside import TEXT_MAX
 from aio.values import Operation, Prompt, Request
 
 _TEMPLATE = re.compile(r"\$\{(\w+):([^{}]*)\}")
+COPIED_MAX = 1_000_000
+"""Bytes by which the `copy` operations of a patch may let a graph grow. Ours copy links of 10 bytes."""
+
 GUARD = "guard"
 """Source of generated operations."""
 
@@ -206,10 +208,13 @@ _FAULTS = (
 def _applied(patch: tuple[Operation, ...], prompt: Prompt) -> Any:
     # Copies, because the library puts a value into the document as it is, and later operations may reach into it.
     result: Any = workflow.copied(prompt)
+    grown = 0
     for operation in workflow.copied([operation.as_dict() for operation in patch]):
+        before = workflow.size(result) if operation["op"] == "copy" else 0
         result = jsonpatch.JsonPatch([operation]).apply(result, in_place=True)
-        if operation["op"] == "copy" and workflow.size(result) > TEXT_MAX:   # thirty copies of everything into itself make a billion
-            raise ValueError(f"the graph has grown beyond {TEXT_MAX / 1e6:g} MB")
+        grown += workflow.size(result) - before if before else 0
+        if grown > COPIED_MAX:   # thirty copies of everything into itself make a billion
+            raise ValueError(f"the graph has grown beyond bounds: more than {COPIED_MAX / 1e6:g} MB by copies")
     return result
 
 

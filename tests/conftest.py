@@ -1,6 +1,7 @@
 """Shared by all tests: no GPU, no network, nothing outside a temporary folder."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,10 @@ from hypothesis import settings
 
 settings.register_profile("aio", deadline=None, max_examples=50)   # a busy machine is no failure
 settings.load_profile("aio")
+
+for _number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):   # ignored where the tests run in a script's background; aio keeps to that
+    if signal.getsignal(_number) == signal.SIG_IGN:
+        signal.signal(_number, signal.default_int_handler if _number == signal.SIGINT else signal.SIG_DFL)
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ["CUDA_VISIBLE_DEVICES"] = ""

@@ -9,6 +9,7 @@ import errno
 import hashlib
 import os
 import shutil
+import stat
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -78,9 +79,13 @@ def _broken(link: Path) -> tuple[int, str, str]:
 
 def in_the_way(path: Path) -> str:
     """What stands where a file shall lie, as a sentence, or nothing; a file or a link that leads nowhere is replaced."""
-    if path.is_file() or path.is_symlink() or not os.path.lexists(path):
+    try:
+        mode = os.lstat(path).st_mode   # once: another process may be putting the file there
+    except OSError:
         return ""
-    return f"{path}: {'a folder' if path.is_dir() else 'no plain file, and it'} is in the way: move it away and run again"
+    if stat.S_ISREG(mode) or stat.S_ISLNK(mode):
+        return ""
+    return f"{path}: {'a folder' if stat.S_ISDIR(mode) else 'no plain file, and it'} is in the way: move it away and run again"
 
 
 def proven(source: Path | None, cache: Path, folder: Path) -> str:

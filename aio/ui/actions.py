@@ -26,6 +26,9 @@ QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
 AT_ONCE: dict[str, Any] = {**QUIET, "queue": False}
 
+SETTLE = 0.5
+"""Seconds after which nothing of a cancelled run is on its way to the page any more; it writes every 0.25 s."""
+
 
 def wire(
     blocks: gr.Blocks, desk: Desk, forms: Mapping[str, Form], built: Mapping[str, tuple[Any, dict[str, Any], dict[str, Any]]], mode: Any,
@@ -53,7 +56,8 @@ def wire(
         for index, button in enumerate(around["samples"]):
             button.click(_sampler(form, index, desk, plain), None, [parts[name] for name in plain], **AT_ONCE)
     stopped = cards.status("stopped", *words.explain(Cancelled(), desk.page["messages"]))
-    result["stop"].click(lambda: stopped, None, result["status"], cancels=runs, **AT_ONCE)
+    pressed = result["stop"].click(lambda: stopped, None, result["status"], cancels=runs, **AT_ONCE)
+    pressed.then(functools.partial(_settled, stopped), None, result["status"], **AT_ONCE)
     columns = [column for column, _, _ in built.values()]
     mode.change(lambda chosen: [gr.update(visible=name == chosen) for name in forms], mode, columns, **AT_ONCE)
     fills = {name: gr.State(None) for name in forms}   # mode -> values for its form
@@ -69,6 +73,12 @@ def wire(
     shelf["grid"].select(_pick(output_dir, desk, offered), shelf["names"], outputs, **QUIET)
     blocks.load(refresh, None, shown, **AT_ONCE)
     blocks.load(lambda: [_outlook(form, {}) for form in forms.values()], None, [around["outlook"] for _, _, around in built.values()], **AT_ONCE)
+
+
+def _settled(card: str) -> str:
+    """The card of a stopped run once more: a message of it that was on its way may have come after the first."""
+    time.sleep(SETTLE)
+    return card
 
 
 def _roll(form: Form, around: Mapping[str, Any], parts: Mapping[str, Any]) -> tuple[Any, ...]:
