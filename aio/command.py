@@ -163,6 +163,8 @@ def parse(argv: Sequence[str], verbs: Iterable[str]) -> Command:
         else:
             rest.append(word)
     completing = {"-sc", "--shell-completion"} & set(command.flags)
+    if "--resolve" in command.flags and not {"--cfg", "-c"} & set(command.flags):
+        raise ConfigError("--resolve shows a configuration without its references: write --cfg job --resolve")
     groups = command.groups
     if rest and command.verb in _WITH_FILE and (Path(rest[0]).exists() or not _OVERRIDE.fullmatch(rest[0]) or "=" not in rest[0]):
         command.target = rest.pop(0)

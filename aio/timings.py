@@ -15,8 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from aio import __version__, duration, paths, terminal
+from aio.outside import json_of
 from aio.shapes import SamplerFacts
 from aio.values import Artifacts, Prompt, Request
+
+LINE_MAX = 100_000
+"""Characters of a line of the log; ours have 1,000."""
 
 FITTED = 3
 """Different numbers of tokens that a fit of two constants needs at least."""
@@ -67,13 +71,33 @@ def line(request: Request, prompt: Prompt, made: Artifacts) -> dict[str, Any]:
 def read(path: Path) -> Iterator[dict[str, Any]]:
     """The lines of a log; one that a crash cut short is left out."""
     with path.open(encoding="utf-8", errors="replace") as file:
-        for text in file:
+        whole = True
+        while text := file.readline(LINE_MAX):
+            begun, whole = whole, text.endswith("\n")
             try:
-                found = json.loads(text)
+                found = json_of(text) if begun else None   # not the rest of a line that is too long
             except ValueError:
                 continue
-            if isinstance(found, dict):
+            if _sound(found):
                 yield found
+
+
+def _sound(line: Any) -> bool:
+    """Whether a line says what `fit` reads; anybody may have written into the log."""
+    if not isinstance(line, dict) or not all(isinstance(line.get(key) or "", str) for key in ("card", "size")):
+        return False
+    stages, samplers = line.get("stages"), line.get("samplers")
+    return (
+        isinstance(stages, dict) and all(map(_number, stages.values()))
+        and isinstance(samplers, list) and all(
+            isinstance(one, dict) and isinstance(one.get("stage"), str)
+            and all(_number(one.get(key)) for key in ("steps", "passes", "tokens", "guides")) and ((one["passes"] and one["tokens"]) or not one["steps"])
+            for one in samplers)
+    )
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 1e9
 
 
 def fit(lines: Iterable[Mapping[str, Any]], costs: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

@@ -104,7 +104,8 @@ def title(prompt: Prompt, node_id: str) -> str:
     node = prompt.get(node_id)
     if node is None:
         return str(node_id)
-    name = node.get("_meta", {}).get("title")
+    note = node.get("_meta")   # of a foreign graph it may be anything
+    name = note.get("title") if isinstance(note, Mapping) else None
     return f"{node_id} {name} ({node['class_type']})" if name else f"{node_id} ({node['class_type']})"
 
 

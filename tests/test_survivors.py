@@ -133,3 +133,47 @@ def test_the_seconds_of_a_sampler_are_those_of_its_steps_by_thousands_of_tokens(
 @pytest.mark.parametrize(("seconds", "handed"), [(0.0, 1), (0.7, 1), (1.5, 1), (2.9, 1), (3.0, 2), (90.0, 60)])
 def test_the_decorator_gets_whole_seconds_at_least_one(seconds, handed):
     assert duration.handed_for(seconds, "large", {"sizes": {"large": {"asks": 1.5}}}) == handed
+
+
+# -- what others may have written into a log, a graph or a note
+
+
+@pytest.mark.parametrize("text", [
+    "{}", "[]", '{"samplers": 5, "stages": {}}', '{"samplers": [{"stage": "S"}], "stages": {"S": 1}}', '{"samplers": [], "stages": {"S": "x"}}',
+    '{"samplers": [{"stage": {}, "steps": 1, "passes": 1, "tokens": 1, "guides": 0}], "stages": {}}', '{"card": 5, "samplers": [], "stages": {}}',
+    '{"samplers": [{"stage": "S", "steps": 8, "passes": [], "tokens": true, "guides": 0}], "stages": {"S": 1}}', "[" * 5000, "x" * 300_000,
+])
+def test_a_line_of_the_timings_log_that_says_nothing_is_left_out(text, tmp_path):
+    from aio import timings
+
+    good = '{"card": "A", "samplers": [{"stage": "S", "steps": 8, "passes": 1, "tokens": 7040, "guides": 0}], "stages": {"S": 4.0}}'
+    (tmp_path / "log").write_text(f"{good}\n{text}\n{good}\n")
+    lines = list(timings.read(tmp_path / "log"))
+    assert lines[0] == lines[-1] and len(lines) == 2 and timings.fit(lines, config.compose().data["duration"])["A"]["runs"] == 2
+
+
+def test_a_node_whose_meta_is_no_mapping_is_named_by_its_class():
+    from aio import workflow
+
+    assert workflow.title({"1": {"class_type": "VAEDecode", "inputs": {}, "_meta": ["title"]}}, "1") == "1 (VAEDecode)"
+
+
+def test_a_job_that_was_killed_before_its_note_is_noted_as_done_on_resume(tmp_path, monkeypatch):
+    import json
+
+    from aio.cli import main
+
+    size = ["width=256", "height=256", "seconds=0.4"]
+    words = ["-m", "mode=t2v", "prompt=x", "engine=preview", *size, "seed=1,2", f"hydra.sweep.dir={tmp_path / 's'}"]
+    assert main(words) == 0
+    note = tmp_path / "s" / "0" / "job.json"
+    note.write_text(note.read_text().replace('"done"', '"running"'))
+    assert main([*words, f"resume={tmp_path / 's'}"]) == 0
+    assert json.loads(note.read_text())["state"] == "done" and len(list((tmp_path / "s" / "0").glob("*.mp4"))) == 1
+
+
+def test_resolve_alone_says_what_it_goes_with(capsys):
+    from aio.cli import main
+
+    assert main(["mode=t2v", "--resolve"]) == 2
+    assert "--cfg job --resolve" in capsys.readouterr().err

@@ -84,7 +84,7 @@ def explain(error: Exception, words: Sequence[str] = (), config_dirs: Sequence[P
         said = "a comma or a range sweeps: add -m, or write a list as [a,b]"
     else:
         said = _short(" ".join(line.strip() for line in text.split("\nSee https:")[0].split("\n")[:2]))
-    said = re.sub(r"^\w+(?:Error|Exception)(?: raised while resolving interpolation)?: ", "", said)   # no class of a library's
+    said = re.sub(r"\b\w+(?:Error|Exception)(?: raised while [a-z]+ [a-z]+)?: ", "", said)   # no class of a library's
     if "integer string conversion" in said:
         said = "a number has thousands of digits"
     if error.__cause__ and not isinstance(error.__cause__, AioError) and "merging" in said:

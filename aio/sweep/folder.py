@@ -156,7 +156,7 @@ def planned(folder: Path) -> list[Cell] | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        why = shown(f"{type(error).__name__}: {error}")[:200]
+        why = shown(f"{error} is missing" if isinstance(error, KeyError) else str(error))[:200]
         raise ConfigError(f"{folder / MANIFEST} is damaged ({why}); remove it, and `sheet` shows what the clips say") from None
 
 
@@ -207,6 +207,11 @@ def _seen(place: Path, job: Cell, live: bool) -> Cell:
     if job.state == "done":
         return dataclasses.replace(job, state="stopped", video="", reason="its mp4 is gone")
     return dataclasses.replace(job, state="stopped", reason="stopped before its end") if job.state == "running" and not live else job
+
+
+def noted(folder: Path, cell: Cell) -> bool:
+    """Whether the job's own file says what `cell` says of its end."""
+    return _noted(folder / str(cell.number) / STATE).get("state") == cell.state
 
 
 def _noted(note: Path) -> Mapping[str, Any]:

@@ -40,9 +40,15 @@ def clips(folder: Path, jobs: Sequence[Planned]) -> None:
 
 
 def restore(folder: Path, cells: Iterable[store.Cell]) -> None:
-    """Write the recipes again that are missing beside the clips of these jobs."""
+    """Write again what is missing beside the clips of these jobs: the recipe, and the note that the job is done.
+
+    Raises:
+        OutputError: the note cannot be written.
+    """
     for cell in cells:
         sidecar.restore(folder / str(cell.number) / cell.video)
+        if not store.noted(folder, cell):
+            store.write_state(folder, cell)
 
 
 def composed(jobs: Sequence[Planned], config_dirs: Sequence[Path]) -> Config:
