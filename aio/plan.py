@@ -149,7 +149,7 @@ def _seconds(gpu: duration.Estimate) -> list[str]:
 def _graph(prompt: Prompt, config: Config) -> list[str]:
     """One line a node that samples, loads or writes: title <- titles of its sources."""
     alive = workflow.ancestors(prompt, config.node(config.output).id)
-    names = {node_id: node.get("_meta", {}).get("title") or node["class_type"] for node_id, node in prompt.items()}
+    names = {node_id: workflow.titled(node) or node["class_type"] for node_id, node in prompt.items()}
     lines = []
     for node_id, node in prompt.items():
         sources = list(dict.fromkeys(names.get(source, source) for _, (source, _) in workflow.links(node)))

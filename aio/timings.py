@@ -91,7 +91,8 @@ def _sound(line: Any) -> bool:
         isinstance(stages, dict) and all(map(_number, stages.values()))
         and isinstance(samplers, list) and all(
             isinstance(one, dict) and isinstance(one.get("stage"), str)
-            and all(_number(one.get(key)) for key in ("steps", "passes", "tokens", "guides")) and ((one["passes"] and one["tokens"]) or not one["steps"])
+            and all(_number(one.get(key)) for key in ("steps", "passes", "tokens", "guides"))
+            and (not one["steps"] or (one["passes"] and one["tokens"]))
             for one in samplers)
     )
 

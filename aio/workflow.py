@@ -99,13 +99,18 @@ def links(node: Mapping[str, Any]) -> Iterator[tuple[str, Link]]:
             yield name, link
 
 
+def titled(node: Mapping[str, Any]) -> str:
+    """The title that a node has in the editor, empty where it has none; in a foreign graph `_meta` may be anything."""
+    note = node.get("_meta")
+    return str(note.get("title") or "") if isinstance(note, Mapping) else ""
+
+
 def title(prompt: Prompt, node_id: str) -> str:
     """`24 Sample, stage 1 (SamplerCustomAdvanced)`: how messages name a node."""
     node = prompt.get(node_id)
     if node is None:
         return str(node_id)
-    note = node.get("_meta")   # of a foreign graph it may be anything
-    name = note.get("title") if isinstance(note, Mapping) else None
+    name = titled(node)
     return f"{node_id} {name} ({node['class_type']})" if name else f"{node_id} ({node['class_type']})"
 
 

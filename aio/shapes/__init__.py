@@ -37,7 +37,7 @@ from aio.shapes.values import (
     find,
 )
 from aio.values import Media, Prompt
-from aio.workflow import links, title
+from aio.workflow import links, title, titled
 
 RULES: dict[str, Rule] = sampling.RULES | footage.RULES
 """class_type -> rule, for every class that bears size, length, rate, sound or pictures."""
@@ -150,7 +150,7 @@ def _told(prompt: Prompt, node_id: str) -> Iterator[None]:
     except AioError:
         raise
     except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
-        raise WorkflowError(f"{title(prompt, node_id)}: what it is given does not fit together ({type(error).__name__}: {error})") from None
+        raise WorkflowError(f"{title(prompt, node_id)}: what it is given does not fit together ({error})") from None
 
 
 def samplers(prompt: Prompt, shapes: Shapes) -> list[SamplerFacts]:
@@ -169,7 +169,7 @@ def _sampler(node: Node) -> SamplerFacts:
     latent = find(node.shapes[node.id][0], VideoLatent)
     return SamplerFacts(
         node=node.id,
-        title=own.get("_meta", {}).get("title", own["class_type"]),
+        title=titled(own) or own["class_type"],
         steps=sampling.steps(node),
         passes=sampling.guidance(node).passes,
         tokens=latent.tokens if latent else 0,
