@@ -166,7 +166,7 @@ def parse(argv: Sequence[str], verbs: Iterable[str]) -> Command:
     if "--resolve" in command.flags and not {"--cfg", "-c"} & set(command.flags):
         raise ConfigError("--resolve shows a configuration without its references: write --cfg job --resolve")
     groups = command.groups
-    if rest and command.verb in _WITH_FILE and (Path(rest[0]).exists() or not _OVERRIDE.fullmatch(rest[0]) or "=" not in rest[0]):
+    if rest and command.verb in _WITH_FILE and (_there(rest[0]) or not _OVERRIDE.fullmatch(rest[0]) or "=" not in rest[0]):
         command.target = rest.pop(0)
     given: dict[str, str] = {}
     for word in rest:
@@ -181,6 +181,13 @@ def parse(argv: Sequence[str], verbs: Iterable[str]) -> Command:
     if command.params and not command.multirun:
         _read_files(command)
     return command
+
+
+def _there(text: str) -> bool:
+    try:
+        return Path(text).exists()
+    except (OSError, ValueError):   # too long a name, or a NUL
+        return False
 
 
 def _folder(text: str) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,7 @@ def split(word: str, config_dirs: Sequence[Path], *, plain: bool, most: int | No
     except ConfigError:
         raise
     except Exception as error:   # beside its own the grammar meets odd numbers with ValueError, deep brackets with RecursionError
-        reason = (str(error) or type(error).__name__).splitlines()[0]
+        reason = re.sub(r"^\w+(?:Error|Exception): ", "", (str(error) or "it has no end").splitlines()[0])   # no class of a library's
         shown = word if len(word) <= 200 else f"{word[:199]}…"
         raise ConfigError(f"{shown!r} is not understood in a sweep ({reason[:200]}); quote what holds special characters") from None
     if len(found) > most:

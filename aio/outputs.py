@@ -87,12 +87,12 @@ def publish(made: Path, folder: Path, stem: str, ending: str, *, numbered: bool)
         return whole.move(made, names).resolve()
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        raise OutputError(f"{failure(error, folder)}{_kept(made, folder.absolute() if full else Path())}") from None
+        raise OutputError(f"{failure(error, folder)}{kept(made, folder.absolute() if full else Path())}") from None
     except KeyboardInterrupt:
-        raise Cancelled(f"cancelled{_kept(made, folder)}") from None
+        raise Cancelled(f"cancelled{kept(made, folder)}") from None
 
 
-def _kept(made: Path, folder: Path) -> str:
+def kept(made: Path, folder: Path) -> str:
     """Where a finished clip lies, and how to take it from there."""
     if not made.is_file():
         return ""

@@ -38,7 +38,7 @@ def expanded(path: str | Path, field: str = "") -> Path:
     try:
         # Path("./~x") is Path("~x"): asked for as typed, it is no home
         return Path(path).expanduser() if str(path).startswith("~") else Path(path)
-    except RuntimeError:
+    except (RuntimeError, ValueError):   # ValueError: a NUL in a user's name
         where = f"{field}: " if field else ""
         raise InputError(f"{where}{str(path)!r} begins with a home folder that is not known here; write the whole path") from None
 

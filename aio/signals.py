@@ -44,6 +44,7 @@ class _State:
 
     phase, owner, code, raised = "starting", 0, CODE, False
     asked: float | None = None
+    thread: Any = None
 
 
 def begin() -> dict[int, Any]:
@@ -102,34 +103,33 @@ def guarded(work: Callable[[], Made], engine: Any) -> Made:
         Cancelled: a signal came, and the work had not ended by itself. Whatever else `work` raises.
     """
     import contextvars
-    import threading
+    from concurrent.futures import wait
 
     if not _main() or _State.owner != os.getpid():
         return work()   # signals belong to somebody else here
     _State.phase = "guarded"
     check()
-    ended: list[tuple[Any, BaseException | None]] = []
-
-    def body() -> None:
-        try:
-            ended.append((work(), None))
-        except BaseException as error:   # it belongs to whoever waits
-            ended.append((None, error))
-
-    thread = threading.Thread(target=contextvars.copy_context().run, args=(body,), name="aio-run", daemon=True)
-    thread.start()
-    told = False
-    while thread.is_alive():
-        thread.join(LOOK)
+    future, told = _thread().submit(contextvars.copy_context().run, work), False
+    while not future.done():
+        wait([future], LOOK)
         if _State.asked is not None and not told:
             told = True
             engine.cancel()
-    made, error = ended.pop()
+    error = future.exception()
     if error is None:
-        return made
+        return future.result()
     if isinstance(error, Cancelled) and told:
         raise Cancelled(WORDS)
     raise error
+
+
+def _thread() -> Any:
+    """The one thread of all guarded work: a new one for each run would leave the allocator a heap of its own each time."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    if _State.thread is None:
+        _State.thread = ThreadPoolExecutor(1, "aio-run")
+    return _State.thread
 
 
 def check() -> None:

@@ -177,3 +177,29 @@ def test_resolve_alone_says_what_it_goes_with(capsys):
 
     assert main(["mode=t2v", "--resolve"]) == 2
     assert "--cfg job --resolve" in capsys.readouterr().err
+
+
+def test_a_storyboard_that_is_finished_and_cannot_get_its_name_is_kept_and_named(tmp_path, monkeypatch, capsys):
+    import errno
+
+    from aio.cli import main
+    from aio.engines import preview
+
+    def refuse(*names):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr("aio.engines.choose._engines", {})
+    monkeypatch.setattr(preview.os, "replace", refuse)
+    assert main(["mode=t2v", "prompt=x", "engine=preview", "width=256", "height=256", "seconds=0.4", f"output.dir={tmp_path / 'out'}"]) == 1
+    said = capsys.readouterr().err
+    (kept,) = (tmp_path / f"aio-{os.getuid()}" / "output" / "aio").glob(".*.part")
+    assert "the finished clip is kept: " in said and kept.name in said
+
+
+def test_a_nul_in_a_path_is_refused_in_words(capsys):
+    from aio.cli import main
+
+    for words in (["replay", "~\0true"], ["replay", "a\0b"], ["--config-dir", "a\0b", "mode=t2v"], ["mode=i2v", "prompt=x", "image=a\0b"]):
+        assert main(words) == 2 and "fault of aio" not in capsys.readouterr().err

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from aio import __version__, schema, shapes
+from aio import __version__, outputs, schema, shapes, whole
 from aio.engines import tones
 from aio.engines.base import NO_METADATA
 from aio.engines.storyboard import Storyboard
@@ -57,7 +57,7 @@ class PreviewEngine:
         import av
 
         target = self._target(request.prefix)
-        part = target.with_name(f".{target.name}.part")
+        part, kept = target.with_name(f".{target.name}.part"), None
         try:
             self._check()
             known = shapes.interpret(prompt, lambda name: self._facts(name, request), schema.load())
@@ -72,13 +72,16 @@ class PreviewEngine:
                 self._check()
                 os.replace(part, target)
             except OSError as error:
-                raise write_failure(error, target) from error
+                if whole.mp4(part):   # finished, and cannot get its name
+                    kept = part
+                raise OutputError(f"{write_failure(error, target)}{outputs.kept(kept, Path()) if kept else ''}") from error
             except av.error.FFmpegError as error:
                 raise EngineError(f"a {clip.width}x{clip.height} preview cannot be written: {error.strerror}") from error
         finally:
             self._stop.clear()
             with contextlib.suppress(OSError):
-                part.unlink()
+                if kept is None:
+                    part.unlink()
         return Artifacts(
             video=target.resolve(), width=clip.width, height=clip.height, frames=clip.frames, fps=clip.fps, seconds=clip.seconds,
             sample_rate=clip.sample_rate, engine=f"{self.name} {self.revision}", timings=progress.timings(),

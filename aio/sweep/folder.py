@@ -28,6 +28,8 @@ MANIFEST, STATE, LOCK = "manifest.json", "job.json", ".lock"
 STATES = ("pending", "running", "done", "failed", "stopped")
 MANIFEST_MAX = 200_000_000
 """Bytes: 100,000 jobs with prompts of 2,000 letters."""
+JOBS_MAX = 50_000
+"""Jobs of a sweep that a sheet shows: it takes 5 s to draw for so many. `sweep.jobs` is less by default."""
 NUMBER = re.compile("0|[1-9][0-9]{0,8}")
 """Names of the jobs' folders."""
 
@@ -152,6 +154,8 @@ def planned(folder: Path) -> list[Cell] | None:
         data = json_of(text_of(folder / MANIFEST, MANIFEST_MAX), MANIFEST_MAX)
         if isinstance(data, dict) and isinstance(data.get("manifest"), int) and data["manifest"] > 1:
             raise ConfigError(f"{folder / MANIFEST} was written by a newer aio ({shown(str(data.get('aio'))[:40])}); update aio")
+        if len(data["jobs"]) > JOBS_MAX:
+            raise ConfigError(f"{folder / MANIFEST} has {len(data['jobs']):,} jobs; a sheet shows at most {JOBS_MAX:,}: run smaller sweeps")
         return [_planned(job, index) for index, job in enumerate(data["jobs"])]
     except FileNotFoundError:
         return None

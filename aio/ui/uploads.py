@@ -24,7 +24,7 @@ def screen(path: Path, field: str, kind: str, limits: Mapping[str, Any]) -> None
     """
     try:
         megabytes = path.stat().st_size / 1e6
-    except OSError:
+    except (OSError, ValueError):   # ValueError: a NUL in its name
         raise MediaError(f"{path.name} is not here any more; add it again", field) from None
     if megabytes > limits["mb"]:
         raise MediaError(f"{path.name} has {megabytes:.0f} MB; the limit is {limits['mb']:g} MB", field)

@@ -79,7 +79,8 @@ def _emptied(world: World) -> None:
 
 def survived(work: Work, world: World, ended: Ended, label: str) -> None:
     """No clip that was finished when the fault came is gone; where it is not in its place, the message names it."""
-    there = {digest(path): path for path in clips(world.folder)}
+    found = sorted(clips(world.folder), key=lambda path: path.is_relative_to(world.out) and not path.name.startswith("."))
+    there = {digest(path): path for path in found}   # of two names of one clip the one in its place counts
     for content in world.clips_then():
         if content not in there:
             if not label.startswith("gone-"):   # somebody removed it, folder and all
