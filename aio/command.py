@@ -8,6 +8,7 @@ texts and files of fields sweep by `@file`.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +24,8 @@ from aio.texts import lines, of_field
 
 _OVERRIDE = re.compile(r"(?P<prefix>\+{0,2}|~)(?P<key>[\w@./:-]+)(?:=(?P<value>.*))?", re.DOTALL)
 _TAKES_VALUE = ("--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp", "--package", "-p", "--cfg", "-c")
+_COMPLETION = re.compile(r"(install|uninstall|query)=(bash|zsh|fish)")
+_COMPLETE = 'eval "$(python -m aio -sc install=bash)"'
 _TOP = ("engine", "params", "output", "hydra")
 _WITH_FILE = ("replay", "sheet")
 """Verbs whose first word is a file or folder."""
@@ -169,11 +172,10 @@ def parse(argv: Sequence[str], verbs: Iterable[str]) -> Command:
     if rest and command.verb in _WITH_FILE and (_there(rest[0]) or not _OVERRIDE.fullmatch(rest[0]) or "=" not in rest[0]):
         command.target = rest.pop(0)
     given: dict[str, str] = {}
-    for word in rest:
-        if completing:
-            command.flags.append(word)   # install=bash, query=bash belong to Hydra
-        else:
-            _sort(command, word, groups, given)
+    if completing:
+        command.flags.append(_completion(rest))
+    for word in rest if not completing else ():
+        _sort(command, word, groups, given)
     if command.auth is not None and command.verb != "ui":
         raise ConfigError("ui.auth: only the page asks for a password: python -m aio ui ui.auth=…")
     if (command.jobs or command.resume) and not command.multirun:
@@ -181,6 +183,15 @@ def parse(argv: Sequence[str], verbs: Iterable[str]) -> Command:
     if command.params and not command.multirun:
         _read_files(command)
     return command
+
+
+def _completion(words: Sequence[str]) -> str:
+    """The one word that Hydra's shell completion takes. What is typed so far comes from the shell in COMP_LINE."""
+    if len(words) != 1 or not _COMPLETION.fullmatch(words[0]):
+        raise ConfigError("-sc takes one of install=, uninstall= or query= with bash, zsh or fish: " + _COMPLETE)
+    if words[0].startswith("query=") and "COMP_LINE" not in os.environ:
+        raise ConfigError(f"-sc {words[0]} is asked by the shell while you type; to switch it on: {_COMPLETE}")
+    return words[0]
 
 
 def _there(text: str) -> bool:

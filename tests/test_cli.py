@@ -168,6 +168,12 @@ def test_plan_gives_the_numbers_of_the_mp4_for_people_and_for_programs(mode, inp
     assert all(title in shown for title in ("Fields", "Result", "Patch (", "Graph (", "Files", "GPU seconds"))
 
 
+@pytest.mark.parametrize("words", [[], ["install=nosuch"], ["query=install"], ["install=bash", "install=zsh"], ["memory="], ["query=bash"]])
+def test_shell_completion_by_hand_says_how_to_switch_it_on(words):
+    done = aio("-sc", *words)
+    assert done.returncode == 2 and 'eval "$(python -m aio -sc install=bash)"' in done.stderr and "fault" not in done.stderr
+
+
 def test_hydras_shell_completion_works():
     done = aio("-sc", "query=bash", env={"COMP_LINE": "aio mode=li", "COMP_POINT": "11"})
     assert "mode=lipsync" in done.stdout
