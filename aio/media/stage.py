@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from aio.errors import MediaError
-from aio.media import pictures
+from aio.media import colour, pictures
 from aio.media.bounds import USUAL, Limits
 from aio.media.probe import probe, sha256
 from aio.media.streams import AAC_RATES, decoding, frames_of, opened, picture_stream, read_sound, sound_stream, write_failure, write_mp4, write_wav
@@ -215,13 +215,13 @@ class _Fit:
 
         if self.graph is None:
             size = f"{self.clip.width}:{self.clip.height}"
+            before, after = colour.to_709(frame)
             turn = {1: ["transpose=cclock"], 2: ["hflip", "vflip"], 3: ["transpose=clock"]}.get(round(frame.rotation / 90) % 4, [])
-            fit = [f"scale={size}:force_original_aspect_ratio=increase:force_divisible_by=2:flags=bilinear", f"crop={size}",
-                   "setsar=1", "format=yuv420p"]
+            fit = [f"scale={size}:force_original_aspect_ratio=increase:force_divisible_by=2:flags=bilinear", f"crop={size}", "setsar=1"]
             self.graph = av.filter.Graph()
             last = self.graph.add_buffer(
                 width=frame.width, height=frame.height, format=frame.format.name, time_base=frame.time_base)
-            for name, _, arguments in (step.partition("=") for step in turn + fit):
+            for name, _, arguments in (step.partition("=") for step in before + turn + fit + after):
                 following = self.graph.add(name, arguments)
                 last.link_to(following)
                 last = following

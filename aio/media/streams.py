@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aio.errors import MediaError, OutputError
+from aio.media import colour
 from aio.media.bounds import USUAL, Limits, regular
 
 if TYPE_CHECKING:
@@ -184,10 +185,10 @@ def write_mp4(
     options: Mapping[str, str],
     metadata: Mapping[str, str] | None = None,
 ) -> None:
-    """Write H.264 in yuv420p and AAC, ready to be streamed, one frame in memory at a time.
+    """Write H.264 in yuv420p, BT.709, and AAC, ready to be streamed, one frame in memory at a time.
 
     Args:
-        frames: av.VideoFrame, or uint8 arrays of shape (height, width, 3).
+        frames: uint8 arrays of shape (height, width, 3), or av.VideoFrame as `colour.to_709` makes them.
         size: width and height, even. fps: frames a second; the rate written is ComfyUI's, in thousandths.
         sound: float32 of shape (channels, n). sample_rate: Hz.
         options: of libx264, such as crf and preset. metadata: tags of the container, any key.
@@ -203,12 +204,13 @@ def write_mp4(
         container.metadata.update(metadata or {})
         video = container.add_stream("libx264", rate=rate, options=dict(options))
         (video.width, video.height), video.pix_fmt = size, "yuv420p"
+        colour.tag(video.codec_context)
         audio, written = None, 0
         if sound is not None:
             audio = container.add_stream("aac", rate=sample_rate, layout=_LAYOUTS[len(sound)])
         for index, frame in enumerate(frames):
             frame = frame if isinstance(frame, av.VideoFrame) else av.VideoFrame.from_ndarray(frame, format="rgb24")
-            frame = frame.reformat(format="yuv420p")
+            frame = colour.of_rgb(frame)
             frame.pts, frame.time_base, frame.pict_type = index, 1 / rate, 0
             container.mux(video.encode(frame))
             if audio is not None:  # side by side, so that the muxer need not hold either back

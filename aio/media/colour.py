@@ -1,0 +1,83 @@
+"""What the numbers of a video's pixels mean: its tags, what stands for missing ones, and the way to BT.709, which all that we encode is.
+
+Sources: ITU-T H.273 (the numbers of the tags), ITU-R BT.2408 (203 nits: where HDR has its white), ITU-R BT.2390 (the curve towards it).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from aio.errors import MediaError
+
+if TYPE_CHECKING:
+    from av.codec import CodecContext
+
+UNSAID, RGB, BT709, BT601 = 2, 0, 1, 6
+"""H.273: no tag; no matrix; BT.709, whatever is tagged; the matrix of BT.601 (SMPTE 170M)."""
+
+LIMITED, FULL = 1, 2
+"""FFmpeg's AVColorRange: black is 16 or 0, white 235 or 255, of 8 bit."""
+
+HD_LINES = 720
+"""From so many lines on, a video without tags counts as BT.709, below as BT.601: what Chromium shows (media/base/video_color_space.cc)."""
+
+_MATRICES = {1: "bt709", 4: "fcc", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 9: "bt2020nc"}
+"""Those that swscale converts; others, such as ICtCp and the one of Dolby Vision's profile 5, would come out in false colours."""
+
+_HDR = {16: ("PQ", 0.7518, 0.5806), 18: ("HLG", 1.0, 0.75)}
+"""Transfer -> its name, and the signal of 1000 and of 203 nits in it (BT.2408, table 1)."""
+
+_WIDE = {9: "bt2020", 11: "smpte431", 12: "smpte432"}
+"""Primaries of wide gamuts; those of BT.601 are so near BT.709's that no player turns one into the other."""
+
+
+def tag(context: CodecContext) -> None:
+    """Say of an encoder's stream that it is BT.709 in the range of video. `to_709` and `of_rgb` give such frames."""
+    context.colorspace = context.color_primaries = context.color_trc = BT709
+    context.color_range = LIMITED
+
+
+def of_rgb(frame: Any) -> Any:
+    """A frame as yuv420p in BT.709; one that is so already is given back."""
+    return frame.reformat(format="yuv420p", dst_colorspace=BT709, dst_color_range=LIMITED)
+
+
+def note(context: CodecContext, name: str) -> str:
+    """What a user should know of a video's colours before it is used, a sentence; empty for all ordinary ones.
+
+    Raises:
+        MediaError: they are in a form that cannot be converted.
+    """
+    if context.colorspace not in (*_MATRICES, UNSAID, RGB):
+        raise MediaError(f"{name} keeps its colours in a form that aio cannot convert (matrix {int(context.colorspace)} of H.273); "
+                         "export it as ordinary video (SDR, BT.709)")
+    if context.color_trc in _HDR:
+        return f"{name} is HDR ({_HDR[context.color_trc][0]}); its brightness and colours are brought down to ordinary video (SDR, BT.709)"
+    return ""
+
+
+def to_709(frame: Any) -> tuple[list[str], list[str]]:
+    """Filters for frames like this one, `name=arguments`: before and after they are scaled. The result is yuv420p in BT.709."""
+    rgb = frame.format.is_rgb or frame.format.name == "pal8"
+    matrix = frame.colorspace if frame.colorspace in _MATRICES else BT709 if frame.height >= HD_LINES else BT601
+    full = rgb or frame.color_range == FULL or frame.format.name.startswith("yuvj")
+    before = [f"setparams=range={'pc' if full else 'tv'}" + ("" if rgb else f":colorspace={_MATRICES[int(matrix)]}")]
+    after = ["scale=out_color_matrix=bt709:out_range=tv:flags=bilinear+accurate_rnd+full_chroma_int+full_chroma_inp"]
+    wide, hdr = frame.color_primaries in _WIDE, _HDR.get(frame.color_trc)
+    if hdr:
+        after[:0] = ["format=gbrp12le", _darkened(*hdr[1:])]
+    if hdr or wide:
+        before[0] += f":color_primaries={_WIDE.get(frame.color_primaries, 'bt2020')}" + ("" if hdr else ":color_trc=bt709")
+        after[-1] += ":out_primaries=bt709:out_transfer=bt709"
+    return before, [*after, "format=yuv420p"]
+
+
+def _darkened(peak: float, white: float) -> str:
+    """BT.2390's curve on each channel's signal: dark tones stay, `peak` becomes `white`."""
+    most = white / peak
+    knee = 1.5 * most - 0.5
+    part = f"(min(val/maxval/{peak},1)-{knee:.5f})/{1 - knee:.5f}"
+    curve = (f"st(0,{part})*0+{peak}*((2*ld(0)^3-3*ld(0)^2+1)*{knee:.5f}+(ld(0)^3-2*ld(0)^2+ld(0))*{1 - knee:.5f}"
+             f"+(3*ld(0)^2-2*ld(0)^3)*{most:.5f})")
+    channel = f"'if(lt(val/maxval/{peak},{knee:.5f}),val,maxval*({curve}))'"
+    return f"lutrgb=r={channel}:g={channel}:b={channel}"

@@ -1,0 +1,58 @@
+"""Say in a finished mp4 what its colours are: a copy packet by packet, in which no pixel and no sample changes."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from aio import whole
+from aio.media.colour import BT601, BT709, UNSAID
+from aio.media.streams import opened, picture_stream
+
+_FILTER = f"h264_metadata=matrix_coefficients={BT601}:colour_primaries={BT709}:transfer_characteristics={BT709}:video_full_range_flag=0"
+
+_OF_FORMAT = ("major_brand", "minor_version", "compatible_brands", "encoder")
+"""Tags that the writer of an mp4 makes itself."""
+
+
+def tag_601(path: Path) -> bool:
+    """Tag an mp4 of ComfyUI's in place: it has the matrix of BT.601, which swscale takes where nobody names one, and says nothing.
+
+    Source: VideoFromComponents.save_to in ComfyUI's comfy_api/latest/_input_impl/video_types.py. Read as BT.709, as browsers read 720 lines and
+    more, its colours would be wrong. The old file stays until the new one is whole.
+
+    Returns:
+        Whether it was tagged: a stream that is no H.264, or has tags, is left alone.
+
+    Raises:
+        OSError, MediaError, av.error.FFmpegError: it could not be; the file is as it was.
+    """
+    with opened(path) as source:
+        picture = picture_stream(source)
+        if picture is None or picture.codec.canonical_name != "h264" or picture.codec_context.colorspace != UNSAID:
+            return False
+        with whole.part(path.parent) as (file, part):
+            _copy(source, picture, part)
+            whole.sync(file)   # the only other copy goes
+            file.close()
+            os.replace(part, path)
+    return True
+
+
+def _copy(source: Any, picture: Any, part: Path) -> None:
+    import av
+    from av.bitstream import BitStreamFilterContext
+
+    options = {"movflags": "+faststart+use_metadata_tags"}
+    with av.open(str(part), "w", format="mp4", options=options) as target:
+        target.metadata.update({key: value for key, value in source.metadata.items() if key not in _OF_FORMAT})
+        streams = {stream.index: target.add_stream_from_template(stream, opaque=True) for stream in source.streams if stream.codec_context}
+        tagged = BitStreamFilterContext(_FILTER, picture, streams[picture.index])
+        for packet in source.demux([stream for stream in source.streams if stream.index in streams]):
+            if packet.dts is None:
+                continue   # the end of a stream
+            index = packet.stream.index
+            for copied in tagged.filter(packet) if index == picture.index else [packet]:
+                copied.stream = streams[index]
+                target.mux(copied)
