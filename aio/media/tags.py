@@ -7,20 +7,22 @@ from pathlib import Path
 from typing import Any
 
 from aio import whole
-from aio.media.colour import BT601, BT709, UNSAID
+from aio.media.colour import BT709, UNSAID
 from aio.media.streams import opened, picture_stream
 
-_FILTER = f"h264_metadata=matrix_coefficients={BT601}:colour_primaries={BT709}:transfer_characteristics={BT709}:video_full_range_flag=0"
+_FILTER = "h264_metadata=matrix_coefficients={}:colour_primaries={}:transfer_characteristics={}:video_full_range_flag=0"
 
 _OF_FORMAT = ("major_brand", "minor_version", "compatible_brands", "encoder")
 """Tags that the writer of an mp4 makes itself."""
 
 
-def tag_601(path: Path) -> bool:
-    """Tag an mp4 of ComfyUI's in place: it has the matrix of BT.601, which swscale takes where nobody names one, and says nothing.
+def tag(path: Path, matrix: int) -> bool:
+    """Tag an untagged mp4 in place with the matrix that its pixels have, BT.709's primaries and curve, and the range of video.
 
-    Source: VideoFromComponents.save_to in ComfyUI's comfy_api/latest/_input_impl/video_types.py. Read as BT.709, as browsers read 720 lines and
-    more, its colours would be wrong. The old file stays until the new one is whole.
+    The old file stays until the new one is whole.
+
+    Args:
+        matrix: `colour.BT601` or `colour.BT709`.
 
     Returns:
         Whether it was tagged: a stream that is no H.264, or has tags, is left alone.
@@ -33,14 +35,14 @@ def tag_601(path: Path) -> bool:
         if picture is None or picture.codec.canonical_name != "h264" or picture.codec_context.colorspace != UNSAID:
             return False
         with whole.part(path.parent) as (file, part):
-            _copy(source, picture, part)
+            _copy(source, picture, part, _FILTER.format(matrix, BT709, BT709))
             whole.sync(file)   # the only other copy goes
             file.close()
             os.replace(part, path)
     return True
 
 
-def _copy(source: Any, picture: Any, part: Path) -> None:
+def _copy(source: Any, picture: Any, part: Path, filtering: str) -> None:
     import av
     from av.bitstream import BitStreamFilterContext
 
@@ -48,7 +50,7 @@ def _copy(source: Any, picture: Any, part: Path) -> None:
     with av.open(str(part), "w", format="mp4", options=options) as target:
         target.metadata.update({key: value for key, value in source.metadata.items() if key not in _OF_FORMAT})
         streams = {stream.index: target.add_stream_from_template(stream, opaque=True) for stream in source.streams if stream.codec_context}
-        tagged = BitStreamFilterContext(_FILTER, picture, streams[picture.index])
+        tagged = BitStreamFilterContext(filtering, picture, streams[picture.index])
         for packet in source.demux([stream for stream in source.streams if stream.index in streams]):
             if packet.dts is None:
                 continue   # the end of a stream
