@@ -46,6 +46,7 @@ def validate(job: Job) -> Request:
     if problems:
         raise InvalidParams(problems)
     given = frozenset(job.params)
+    warnings += [note for facts in found.values() for note in facts.notes]
     warnings += fields.unused(config.fields, job.params, {**config.values, **values})
     warnings += [f"{name}: {facts['note']}" for name, facts in (config.data.get("loras") or {}).items() if facts.get("note")]
     return Request(config, values, given, found, prefix=f"aio/{uuid.uuid4().hex[:12]}", warnings=tuple(warnings))

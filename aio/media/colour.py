@@ -62,14 +62,14 @@ def to_709(frame: Any) -> tuple[list[str], list[str]]:
     matrix = frame.colorspace if frame.colorspace in _MATRICES else BT709 if frame.height >= HD_LINES else BT601
     full = rgb or frame.color_range == FULL or frame.format.name.startswith("yuvj")
     before = [f"setparams=range={'pc' if full else 'tv'}" + ("" if rgb else f":colorspace={_MATRICES[int(matrix)]}")]
-    after = ["scale=out_color_matrix=bt709:out_range=tv:flags=bilinear+accurate_rnd+full_chroma_int+full_chroma_inp"]
     wide, hdr = frame.color_primaries in _WIDE, _HDR.get(frame.color_trc)
-    if hdr:
-        after[:0] = ["format=gbrp12le", _darkened(*hdr[1:])]
-    if hdr or wide:
-        before[0] += f":color_primaries={_WIDE.get(frame.color_primaries, 'bt2020')}" + ("" if hdr else ":color_trc=bt709")
-        after[-1] += ":out_primaries=bt709:out_transfer=bt709"
-    return before, [*after, "format=yuv420p"]
+    after = ["scale=out_color_matrix=bt709:out_range=tv:flags=bilinear+accurate_rnd+full_chroma_int+full_chroma_inp", "format=yuv420p"]
+    if hdr or wide:   # as RGB: from yuv with these flags swscale 9.5 gives false colours
+        given = "bt709" if frame.color_primaries == BT709 else _WIDE.get(frame.color_primaries, "bt2020")
+        before[0] += f":color_primaries={given}" + ("" if hdr else ":color_trc=bt709")
+        curve = [_darkened(*hdr[1:])] if hdr else []
+        after[:0] = ["format=gbrp12le", *curve, "scale=out_primaries=bt709:out_transfer=bt709", "format=gbrp"]
+    return before, after
 
 
 def _darkened(peak: float, white: float) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from aio.errors import MediaError
-from aio.media import pictures
+from aio.media import colour, pictures
 from aio.media.bounds import USUAL, Limits
 from aio.media.streams import check_frame, check_sound, decoding, opened, picture_stream, prepare, sound_stream
 from aio.values import Media
@@ -150,7 +150,9 @@ def _streams(path: Path, kind: str, limits: Limits) -> Media:
 
 
 def _facts(path: Path, kind: str, limits: Limits, container: Any, picture: Any, sound: Any) -> Media:
+    notes = tuple[str, ...]()
     if kind == "video":
+        notes = tuple(filter(None, [colour.note(picture.codec_context, path.name)]))
         check_frame(limits, path.name, picture)
         limits.check("frames", picture.frames, path.name, "has {} frames", "cut it")
         prepare(picture, limits)
@@ -176,7 +178,7 @@ def _facts(path: Path, kind: str, limits: Limits, container: Any, picture: Any, 
     fps = picture.average_rate or picture.guessed_rate or (found.seconds and found.count / found.seconds)
     if not fps:
         raise _Damaged("its frames have no time")
-    return Media(path, kind, found.width, found.height, found.count, float(fps), found.seconds, rate, channels)
+    return Media(path, kind, found.width, found.height, found.count, float(fps), found.seconds, rate, channels, notes=notes)
 
 
 class _Track:
