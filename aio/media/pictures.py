@@ -1,7 +1,12 @@
-"""Pictures: the one place where Pillow opens a file that is not our own. What a file is, its content says; none starts another program."""
+"""Pictures: the one place where Pillow opens a file that is not our own. What a file is, its content says; none starts another program.
+
+`seen` makes of any picture what a viewer shows: upright, in sRGB, 8 bit, opaque. Engines get that and nothing else, so that the preview shows what
+the model sees: ComfyUI's LoadImage knows no mirroring, no colour profile and no transparency.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import re
 import warnings
 from collections.abc import Iterator
@@ -39,15 +44,19 @@ _RAW_TAGS = (50706, 330)
 """DNGVersion, SubIFDs: a TIFF whose first picture is a thumbnail (NewSubfileType 1) and that has one of them is a camera's RAW file."""
 
 
+WHITE = "#ffffff"
+"""What shows behind transparent pixels, unless a field names another colour: paper, web pages and viewers are white, and so are most cut-outs' edges."""
+
+
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a picture's header says. format, mode: Pillow's names. width, height: pixels, upright."""
+    """What a picture's header says. format, mode: Pillow's names. width, height: pixels, upright. plain: an engine may read the file itself."""
 
     format: str
     mode: str
     width: int
     height: int
-    animated: bool
+    plain: bool
 
 
 def unread(path: Path) -> str:
@@ -68,17 +77,30 @@ def header(path: Path, limits: Limits = USUAL) -> Header:
         MediaError: it is no picture that aio reads, damaged, or has too many pixels. OSError: it cannot be opened.
     """
     with _opened(path, limits) as image, _decoding(path):
-        across = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)   # Orientation: a quarter turn
-        size = image.size[::-1] if across else image.size
-        return Header(image.format or "", image.mode, *size, bool(getattr(image, "is_animated", False)))
+        deep = any(";16" in str(part.args) for part in image.tile)
+        turn = image.getexif().get(ORIENTATION, 1)
+        size = image.size[::-1] if turn in (5, 6, 7, 8) and image.format != "TIFF" else image.size   # of a TIFF Pillow tells the upright one
+        plain = (image.format == "PNG" and image.mode == "RGB" and not deep and turn == 1
+                 and not {"transparency", "icc_profile"} & set(image.info) and not getattr(image, "is_animated", False))
+        return Header(image.format or "", image.mode, *size, plain)
 
 
-def verify(path: Path, limits: Limits = USUAL) -> None:
-    """Find a bad checksum and a missing end. Raises as `header`."""
+def examined(path: Path, limits: Limits = USUAL) -> tuple[bool, tuple[str, ...]]:
+    """Decode a picture, to find damage, and tell whether it is transparent somewhere, and what else `seen` changes, in sentences. Raises as `header`."""
     with _opened(path, limits) as image, _decoding(path):
         image.verify()   # it needs a file of its own
     with _opened(path, limits) as image, _decoding(path):
+        count = getattr(image, "n_frames", 1) if image.format != "MPO" else 1   # of a phone's picture the others are its thumbnails
+        notes = [f"{path.name} holds {count} pictures; only the first is used"] if count > 1 else []
         image.load()
+        if image.mode in _UNBOUNDED:
+            raise MediaError(f"{path.name} holds 32-bit numbers, of which nobody knows which one is white; save it with 8 or 16 bit a colour")
+        profile = image.info.get("icc_profile")
+        if profile and _to_srgb(image, profile)[1] is None:
+            notes.append(f"{path.name} has a colour profile that cannot be used; its colours are taken for sRGB")
+        if image.mode == "CMYK" and not profile:
+            notes.append(f"{path.name} is CMYK without a colour profile; its colours are guessed")
+        return _alpha(image) is not None, tuple(notes)
 
 
 def picture(path: Path, limits: Limits = USUAL, draft: tuple[int, int] | None = None) -> Image:
@@ -98,6 +120,80 @@ def picture(path: Path, limits: Limits = USUAL, draft: tuple[int, int] | None = 
         image.load()
         ImageOps.exif_transpose(image, in_place=True)   # a copy of the largest picture would take 400 MB
         return image
+
+
+def seen(path: Path, limits: Limits = USUAL, background: str = WHITE) -> Image:
+    """A picture as a viewer shows it: upright, RGB of 8 bit in sRGB, on a background.
+
+    Args:
+        background: colour behind transparent pixels, `#rrggbb`.
+
+    Raises:
+        MediaError, OSError: see `header`.
+    """
+    from PIL import Image
+
+    image = picture(path, limits)
+    with _decoding(path):
+        alpha, profile = _alpha(image), image.info.get("icc_profile")
+        if image.mode.startswith("I;16"):
+            image = _eight_bit(image)
+        mode, transform = _to_srgb(image, profile) if profile or image.mode == "LAB" else ("RGB", None)
+        image = image if image.mode == mode else image.convert(mode)
+        image = transform.apply(image) if transform else image
+        if alpha is None:
+            return image
+        flat = Image.new("RGB", image.size, background)
+        flat.paste(image, mask=alpha)
+        return flat
+
+
+ORIENTATION = 0x0112
+"""EXIF's tag."""
+
+_UNBOUNDED = ("I", "F")
+"""Modes of 32-bit whole and broken numbers."""
+
+
+def _alpha(image: Image) -> Image | None:
+    """How opaque each pixel is; None where all are."""
+    from PIL import Image as images
+
+    if image.mode.startswith("I;16") and "transparency" in image.info:
+        import numpy as np
+
+        alpha = images.fromarray(np.where(np.asarray(image) == image.info["transparency"], 0, 255).astype(np.uint8))
+    elif image.has_transparency_data:
+        alpha = (image if "A" in image.getbands() else image.convert("RGBA")).getchannel("A")
+    else:
+        return None
+    return None if alpha.getextrema()[0] == 255 else alpha
+
+
+def _eight_bit(image: Image) -> Image:
+    """A grey picture of 9 to 16 bit, in 8."""
+    import numpy as np
+    from PIL import Image
+
+    bits = image.tag_v2.get(258, (16,))[0] if image.format == "TIFF" else 16
+    white = 2**bits - 1
+    return Image.fromarray(((np.asarray(image).astype(np.uint32) * 255 + white // 2) // white).clip(0, 255).astype(np.uint8))
+
+
+def _to_srgb(image: Image, profile: bytes | None) -> tuple[str, Any]:
+    """What brings a picture's colours from its profile to sRGB, and the mode that it takes; RGB and None where the profile is of no use."""
+    import io
+
+    from PIL import ImageCms
+
+    grey = image.mode.startswith("I;16") or image.mode in ("1", "L", "LA")
+    own = "L" if grey else image.mode if image.mode in ("CMYK", "LAB") else "RGB"
+    for mode in dict.fromkeys((own, "RGB")):   # many a grey picture has a profile of colours
+        with contextlib.suppress(ImageCms.PyCMSError, OSError, ValueError, TypeError):
+            source = ImageCms.ImageCmsProfile(io.BytesIO(profile)) if profile else ImageCms.createProfile("LAB")
+            return mode, ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, "RGB", ImageCms.Intent.RELATIVE_COLORIMETRIC,
+                                                 ImageCms.Flags.BLACKPOINTCOMPENSATION)
+    return "RGB", None
 
 
 @contextmanager

@@ -102,10 +102,10 @@ def _check_readable(path: Path, field: str) -> None:
 def _image(path: Path, limits: Limits) -> Media:
     try:
         found = pictures.header(path, limits)
-        pictures.verify(path, limits)
+        transparent, notes = pictures.examined(path, limits)
     except pictures.NotAPicture:
         raise _wrong_kind(path, "image") from None
-    return Media(path, "image", found.width, found.height)
+    return Media(path, "image", found.width, found.height, transparent=transparent, notes=notes)
 
 
 def _wrong_kind(path: Path, kind: str) -> MediaError:

@@ -32,7 +32,6 @@ SILENCE_RATE, SILENCE_CHANNELS = 48_000, 2
 LONGER = 10.0
 """Seconds that a sound may go on after the clip; a longer one is cut to it, for ComfyUI's LoadAudio decodes all that is there."""
 
-_IMAGE_SUFFIXES = {"PNG": ".png", "JPEG": ".jpg", "WEBP": ".webp"}
 _SOUND_SUFFIXES = {"wav": ".wav", "flac": ".flac", "mp3": ".mp3", "ogg": ".ogg", "mov": ".m4a"}
 
 
@@ -55,10 +54,12 @@ class Clip:
         return math.ceil(Fraction(sample_rate * self.frames) / Fraction(self.fps).limit_denominator(1000))
 
 
-def stage_media(media: Media, field: str, input_dir: Path, *, clip: Clip | None = None, limits: Limits = USUAL) -> tuple[str, Media]:
+def stage_media(
+    media: Media, field: str, input_dir: Path, *, clip: Clip | None = None, limits: Limits = USUAL, background: str = pictures.WHITE
+) -> tuple[str, Media]:
     """Put a file where an engine loads it, converted where that is needed.
 
-    An image keeps its bytes if it is PNG, JPEG or WebP. A sound does if it is mono or stereo at a rate that AAC knows and
+    An image becomes a PNG of what a viewer shows, unless it is such a PNG. A sound does if it is mono or stereo at a rate that AAC knows and
     lasts as long as the clip; else it becomes a WAV with silence at the end. One that is much longer is cut to the clip.
     A video becomes the clip: its frames by time, scaled to cover and cropped to the middle, the last one held; its sound cut or padded to the clip.
 
@@ -67,6 +68,7 @@ def stage_media(media: Media, field: str, input_dir: Path, *, clip: Clip | None 
         input_dir: the engine's input folder.
         clip: what to fit to; a sound keeps its length without it, a video needs it to be refitted.
         limits: watched while the file is decoded.
+        background: colour behind an image's transparent pixels, `#rrggbb`.
 
     Returns:
         The name for ComfyUI's loader nodes, and the facts of the copy. A copy that is already there is used again.
@@ -78,7 +80,7 @@ def stage_media(media: Media, field: str, input_dir: Path, *, clip: Clip | None 
 
     try:
         digest = sha256(media.path)[:16]
-        stem, write = {"image": _image, "audio": _sound, "video": _video}[media.kind](media, clip, limits)
+        stem, write = {"image": _image, "audio": _sound, "video": _video}[media.kind](media, clip, limits, background)
     except MediaError as error:
         raise MediaError(str(error), field) from None
     except (OSError, av.error.FFmpegError) as error:
@@ -119,26 +121,14 @@ Plan = tuple[str, Callable[[Path], object]]
 """The end of a staged file's name, and what writes it."""
 
 
-def _image(media: Media, clip: Clip | None, limits: Limits) -> Plan:
-    found = pictures.header(media.path, limits)
-    suffix = _IMAGE_SUFFIXES.get(found.format)
-    if suffix and not found.animated and found.mode != "CMYK":   # of an animation ComfyUI would load every frame
-        return suffix, lambda part: shutil.copyfile(media.path, part)
-    return ".png", lambda part: _write_png(media.path, part, limits)
+def _image(media: Media, clip: Clip | None, limits: Limits, background: str) -> Plan:
+    if pictures.header(media.path, limits).plain:
+        return ".png", lambda part: shutil.copyfile(media.path, part)
+    shown = f"-{background.lstrip('#')}" if media.transparent else ""
+    return f"-seen{shown}.png", lambda part: pictures.seen(media.path, limits, background).save(part, "PNG", compress_level=1)
 
 
-def _write_png(source: Path, part: Path, limits: Limits) -> None:
-    from PIL import Image
-
-    upright = pictures.picture(source, limits)
-    mode = "RGBA" if "A" in upright.getbands() or "transparency" in upright.info else "RGB"
-    exif = Image.Exif()
-    exif.update(upright.getexif().items())
-    upright = upright if upright.mode == mode else upright.convert(mode)
-    upright.save(part, "PNG", exif=exif, compress_level=1)
-
-
-def _sound(media: Media, clip: Clip | None, limits: Limits) -> Plan:
+def _sound(media: Media, clip: Clip | None, limits: Limits, background: str) -> Plan:
     rate = media.sample_rate if media.sample_rate in AAC_RATES else SILENCE_RATE
     channels, wanted = min(media.channels, 2), clip.samples(rate) if clip else 0
     with opened(media.path, limits) as container:
@@ -162,11 +152,11 @@ def _at_least(sound: Any, samples: int) -> Any:
     return np.pad(sound, ((0, 0), (0, max(0, samples - sound.shape[1]))))
 
 
-def _video(media: Media, clip: Clip | None, limits: Limits) -> Plan:
+def _video(media: Media, clip: Clip | None, limits: Limits, background: str) -> Plan:
     if clip is None:
         own = Clip(media.width // 2 * 2, media.height // 2 * 2, media.frames, media.fps)
-        return ".mp4", lambda part: _write_video(media, own, part, limits)
-    return f"-{clip.width}x{clip.height}-{clip.frames}f-{clip.fps:g}fps.mp4", lambda part: _write_video(media, clip, part, limits)
+        return "-709.mp4", lambda part: _write_video(media, own, part, limits)
+    return f"-{clip.width}x{clip.height}-{clip.frames}f-{clip.fps:g}fps-709.mp4", lambda part: _write_video(media, clip, part, limits)
 
 
 def _write_video(media: Media, clip: Clip, part: Path, limits: Limits) -> None:
