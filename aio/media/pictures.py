@@ -81,7 +81,7 @@ def header(path: Path, limits: Limits = USUAL) -> Header:
         turn = image.getexif().get(ORIENTATION, 1)
         size = image.size[::-1] if turn in (5, 6, 7, 8) and image.format != "TIFF" else image.size   # of a TIFF Pillow tells the upright one
         plain = (image.format == "PNG" and image.mode == "RGB" and not deep and turn == 1
-                 and not {"transparency", "icc_profile"} & set(image.info) and not getattr(image, "is_animated", False))
+                 and "transparency" not in image.info and not _profile(image) and not getattr(image, "is_animated", False))
         return Header(image.format or "", image.mode, *size, plain)
 
 
@@ -90,12 +90,12 @@ def examined(path: Path, limits: Limits = USUAL) -> tuple[bool, tuple[str, ...]]
     with _opened(path, limits) as image, _decoding(path):
         image.verify()   # it needs a file of its own
     with _opened(path, limits) as image, _decoding(path):
-        count = getattr(image, "n_frames", 1) if image.format != "MPO" else 1   # of a phone's picture the others are its thumbnails
-        notes = [f"{path.name} holds {count} pictures; only the first is used"] if count > 1 else []
+        several = getattr(image, "is_animated", False) and image.format != "MPO"   # a phone's picture holds its own thumbnails
+        notes = [f"{path.name} holds several pictures; only the first is used"] if several else []
         image.load()
         if image.mode in _UNBOUNDED:
             raise MediaError(f"{path.name} holds 32-bit numbers, of which nobody knows which one is white; save it with 8 or 16 bit a colour")
-        profile = image.info.get("icc_profile")
+        profile = _profile(image)
         if profile and _to_srgb(image, profile)[1] is None:
             notes.append(f"{path.name} has a colour profile that cannot be used; its colours are taken for sRGB")
         if image.mode == "CMYK" and not profile:
@@ -135,7 +135,7 @@ def seen(path: Path, limits: Limits = USUAL, background: str = WHITE) -> Image:
 
     image = picture(path, limits)
     with _decoding(path):
-        alpha, profile = _alpha(image), image.info.get("icc_profile")
+        alpha, profile = _alpha(image), _profile(image)
         if image.mode.startswith("I;16"):
             image = _eight_bit(image)
         mode, transform = _to_srgb(image, profile) if profile or image.mode == "LAB" else ("RGB", None)
@@ -178,6 +178,19 @@ def _eight_bit(image: Image) -> Image:
     bits = image.tag_v2.get(258, (16,))[0] if image.format == "TIFF" else 16
     white = 2**bits - 1
     return Image.fromarray(((np.asarray(image).astype(np.uint32) * 255 + white // 2) // white).clip(0, 255).astype(np.uint8))
+
+
+def _profile(image: Image) -> bytes | None:
+    """A picture's colour profile; None where it has none, or that of sRGB."""
+    import io
+
+    from PIL import ImageCms
+
+    profile = image.info.get("icc_profile")
+    with contextlib.suppress(ImageCms.PyCMSError, OSError, ValueError, TypeError):
+        if profile and "sRGB" in ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(io.BytesIO(profile))):
+            return None
+    return profile
 
 
 def _to_srgb(image: Image, profile: bytes | None) -> tuple[str, Any]:
