@@ -6,6 +6,7 @@ import base64
 import errno
 import hashlib
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -14,11 +15,14 @@ import numpy as np
 import pytest
 from realcomfyui import comfy, comfy_folder  # noqa: F401
 
-from aio import whole
+from aio import config, whole
 from aio.engines.comfyui_output import tagged
+from aio.engines.preview import PreviewEngine
 from aio.errors import MediaError
 from aio.media import Clip, colour, probe, stage_media, tags
 from aio.media.streams import opened, write_mp4
+from aio.run import run
+from aio.values import Job
 
 RED, GREEN = (224, 32, 32), (32, 192, 64)
 SIZES = ((768, 512), (1280, 704), (704, 1280), (1920, 1088))
@@ -350,3 +354,44 @@ def test_a_browser_shows_the_colours_of_the_real_comfyuis_results(screen, comfy,
     with av.open(str(path)) as container:
         assert json.loads(container.metadata["aio"]) == {"seed": 7} and "43" in json.loads(container.metadata["prompt"])
     assert not [event for event in comfy.events if event.kind == "warning"]
+
+
+@pytest.mark.comfyui
+def test_comfyuis_own_loader_reads_the_colours_of_a_staged_video(comfy, tmp_path):  # noqa: F811
+    from comfy_api.latest import InputImpl
+
+    for number, source in enumerate((SOURCES["full range"], SOURCES["BT.601 at 720 lines"], SOURCES["BT.709 at 360 lines"])):
+        copy = staged(video(tmp_path / f"{number}.mkv", **source), tmp_path / "input")
+        assert near(InputImpl.VideoFromFile(str(copy)).get_components().images[0].numpy() * 255, 4)
+
+
+# The quality that a field asks for reaches both encoders
+
+def quality_of(path: Path) -> str:
+    """The crf that x264 notes in its stream."""
+    return re.search(rb" crf=([\d.]+) ", path.read_bytes())[1].decode()
+
+
+@pytest.mark.parametrize(("given", "crf"), [({}, "19.0"), ({"crf": 8}, "8.0"), ({"crf": 45}, "45.0")])
+def test_crf_reaches_the_previews_encoder(tmp_path, given, crf):
+    asked = config.compose(["mode=t2v", "engine=preview", f"output.dir={tmp_path}"])
+    made = run(Job(asked, {"prompt": "x", "width": 256, "height": 256, "seconds": 0.4, **given}), PreviewEngine(tmp_path / "work"))
+    assert quality_of(made.video) == crf
+
+
+def test_a_lower_crf_is_larger_and_nearer_to_the_picture(tmp_path):
+    grain = np.random.default_rng(0).integers(0, 255, (96, 128, 3), np.uint8)
+    found = []
+    for crf in ("5", "19", "40"):
+        write_mp4(tmp_path / f"{crf}.mp4", [grain] * 3, (128, 96), 24, options={"crf": crf})
+        found.append(((tmp_path / f"{crf}.mp4").stat().st_size, float(abs(as_comfyui_reads(tmp_path / f"{crf}.mp4") - grain).mean())))
+    assert [size for size, _ in found] == sorted((size for size, _ in found), reverse=True)
+    assert [off for _, off in found] == sorted(off for _, off in found)
+
+
+@pytest.mark.comfyui
+def test_crf_reaches_comfyuis_encoder_and_changes_the_file(comfy):  # noqa: F811
+    made = {crf: comfy.run("mode=t2v", params={"crf": crf}).video for crf in (5, 19, 45)}
+    assert [quality_of(path) for path in made.values()] == ["5.0", "19.0", "45.0"]
+    sizes = [path.stat().st_size for path in made.values()]
+    assert sizes == sorted(sizes, reverse=True) and len(set(sizes)) == 3

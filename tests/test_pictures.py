@@ -76,11 +76,13 @@ def swapped() -> bytes:
 
 
 def animation(path: Path) -> None:
-    cut_out().save(path, save_all=True, append_images=[Image.new("RGBA", (96, 64), (0, 0, 255, 255))], **({"lossless": True} if path.suffix == ".webp" else {}))
+    options = {"lossless": True} if path.suffix == ".webp" else {}
+    cut_out().save(path, save_all=True, append_images=[Image.new("RGBA", (96, 64), (0, 0, 255, 255))], **options)
 
 
 PICTURES: dict[str, Callable[[Path], object]] = {
-    **{f"{number}.{ending}": lambda path, number=number: turned(path, number) for number in ORIENTATIONS for ending in ("jpg", "png", "webp", "tiff", "avif")},
+    **{f"{number}.{ending}": lambda path, number=number: turned(path, number)
+       for number in ORIENTATIONS for ending in ("jpg", "png", "webp", "tiff", "avif")},
     "grey16.png": lambda path: Image.fromarray(ramp()).save(path),
     "grey16.tiff": lambda path: Image.fromarray(ramp()).save(path),
     "rgb16.png": deep,

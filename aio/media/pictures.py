@@ -45,7 +45,7 @@ _RAW_TAGS = (50706, 330)
 
 
 WHITE = "#ffffff"
-"""What shows behind transparent pixels, unless a field names another colour: paper, web pages and viewers are white, and so are most cut-outs' edges."""
+"""What shows behind transparent pixels, unless a field names another colour: as on paper and on web pages, where dark ink stays readable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ def header(path: Path, limits: Limits = USUAL) -> Header:
 
 
 def examined(path: Path, limits: Limits = USUAL) -> tuple[bool, tuple[str, ...]]:
-    """Decode a picture, to find damage, and tell whether it is transparent somewhere, and what else `seen` changes, in sentences. Raises as `header`."""
+    """Decode a picture, to find damage; tell whether it is transparent somewhere, and in sentences what else `seen` changes. Raises as `header`."""
     with _opened(path, limits) as image, _decoding(path):
         image.verify()   # it needs a file of its own
     with _opened(path, limits) as image, _decoding(path):
