@@ -144,6 +144,15 @@ def test_a_video_keeps_its_colours_through_staging(tmp_path, source):
     assert near(as_comfyui_reads(copy), 4)
 
 
+@pytest.mark.parametrize("source", ["full range", "BT.601 at 720 lines"])
+def test_the_previews_result_has_the_colours_of_its_source(tmp_path, source):
+    film = video(tmp_path / "a.mkv", **SOURCES[source])
+    asked = config.compose(["mode=style", "engine=preview", "fields.seconds.min=0.1", f"output.dir={tmp_path}"])
+    params = {"prompt": "x", "video": str(film), "control": "none", "width": 512, "height": 320, "seconds": 0.125}
+    made = run(Job(asked, params), PreviewEngine(tmp_path / "work"))
+    assert near(as_comfyui_reads(made.video), 4)
+
+
 def test_a_turned_video_keeps_its_colours_and_stands_upright(tmp_path, samples):
     copy = staged(samples.parent / "tests/cases/topred90.mp4", tmp_path)
     pixels = as_comfyui_reads(copy)

@@ -21,6 +21,9 @@ LIMITED, FULL = 1, 2
 HD_LINES = 720
 """From so many lines on, a video without tags counts as BT.709, below as BT.601: what Chromium shows (media/base/video_color_space.cc)."""
 
+EXACT = 0x2 | 0x40000 | 0x2000 | 0x4000
+"""libswscale/swscale.h: bilinear, accurate rounding, full chroma in and out; without them RGB comes out up to 4 too dark."""
+
 _MATRICES = {1: "bt709", 4: "fcc", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 9: "bt2020nc"}
 """Those that swscale converts; others, such as ICtCp and the one of Dolby Vision's profile 5, would come out in false colours."""
 
@@ -40,6 +43,11 @@ def tag(context: CodecContext) -> None:
 def of_rgb(frame: Any) -> Any:
     """A frame as yuv420p in BT.709; one that is so already is given back."""
     return frame.reformat(format="yuv420p", dst_colorspace=BT709, dst_color_range=LIMITED)
+
+
+def image_of(frame: Any) -> Any:
+    """A frame as a Pillow picture, by its own tags."""
+    return frame.to_image(interpolation=EXACT)
 
 
 def note(context: CodecContext, name: str) -> str:
