@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
@@ -13,7 +16,7 @@ from realcomfyui import comfy, comfy_folder  # noqa: F401
 
 from aio import config, plan, request
 from aio.errors import InvalidParams, MediaError
-from aio.media import originals, pictures, probe, sha256, stage_media
+from aio.media import Clip, originals, pictures, probe, sha256, stage_media
 from aio.values import Job
 
 RED, BLUE, WHITE, GREEN = (224, 32, 32), (32, 32, 192), (255, 255, 255), (0, 255, 0)
@@ -52,8 +55,6 @@ def ramp() -> np.ndarray:
 
 def deep(path: Path) -> None:
     """A 16-bit RGB PNG, which Pillow cannot write: red at the left, the grey ramp beside it."""
-    import av
-
     pixels = np.repeat(ramp()[..., None], 3, 2)
     pixels[:, :20] = np.array(RED) * 257
     with av.open(str(path), "w", format="image2") as container:
@@ -257,6 +258,27 @@ def test_heic_is_refused_by_its_name_with_the_remedy(tmp_path, head):
         probe(tmp_path / "photo.jpg", "image", "image")
 
 
+@pytest.mark.parametrize(("transfer", "curve"), [(16, "PQ"), (18, "HLG")])
+def test_hdr_pictures_are_refused_with_the_remedy_and_marked_sdr_ones_are_read(tmp_path, transfer, curve):
+    def marked(number: int) -> Path:
+        buffer = io.BytesIO()
+        upright().save(buffer, "PNG")
+        chunk = b"cICP" + bytes([9, number, 0, 1])
+        path = tmp_path / f"{number}.png"
+        path.write_bytes(buffer.getvalue()[:33] + struct.pack(">I", 4) + chunk + struct.pack(">I", zlib.crc32(chunk)) + buffer.getvalue()[33:])
+        return path
+
+    assert probe(marked(13), "image", "image").notes == ()
+    with pytest.raises(MediaError, match=rf"{transfer}\.png is an HDR picture \({curve}\), which aio does not read; save it as an ordinary one"):
+        probe(marked(transfer), "image", "image")
+    upright().save(tmp_path / "a.avif")
+    raw = (tmp_path / "a.avif").read_bytes()
+    at = raw.index(b"colrnclx") + 10
+    (tmp_path / "a.avif").write_bytes(raw[:at] + struct.pack(">H", transfer) + raw[at + 2 :])
+    with pytest.raises(MediaError, match=rf"a\.avif is an HDR picture \({curve}\)"):
+        probe(tmp_path / "a.avif", "image", "image")
+
+
 @pytest.mark.parametrize("name", PICTURES)
 def test_the_preview_draws_what_is_staged(made, name):
     copy = staged(made(name))
@@ -307,3 +329,24 @@ def test_staging_takes_the_background_and_keeps_the_original(made, tmp_path):
 def test_a_background_that_is_no_colour_is_refused(made, value):
     with pytest.raises(InvalidParams, match=r"background: .*#"):
         request.validate(Job(config.compose(["mode=i2v"]), {"prompt": "x", "image": str(made("rgba.png")), "background": value}))
+
+
+@pytest.mark.parametrize("ending", [".gif", ".mov"])
+def test_no_hidden_colour_of_a_video_comes_to_light_either(tmp_path, ending):
+    path = tmp_path / f"a{ending}"
+    if ending == ".gif":
+        animation(path)
+    else:
+        with av.open(str(path), "w") as container:
+            stream = container.add_stream("qtrle", rate=24)
+            (stream.width, stream.height), stream.pix_fmt = (96, 64), "argb"
+            for _ in range(3):
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(np.asarray(cut_out()), format="rgba").reformat(format="argb")))
+            container.mux(stream.encode(None))
+    found = probe(path, "video", "video")
+    assert found.transparent
+    name, _ = stage_media(found, "video", tmp_path / "in", clip=Clip(96, 64, 2, 24.0), background="#102030")
+    assert name.endswith("-709-102030.mp4")
+    with av.open(str(tmp_path / "in" / name)) as container:
+        frame = next(container.decode(video=0)).to_ndarray(format="rgb24").astype(int)
+    assert like(frame[5, 5], (16, 32, 48)) and like(frame[32, 32], RED, 8)

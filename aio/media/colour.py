@@ -27,7 +27,7 @@ EXACT = 0x2 | 0x40000 | 0x2000 | 0x4000
 _MATRICES = {1: "bt709", 4: "fcc", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 9: "bt2020nc"}
 """Those that swscale converts; others, such as ICtCp and the one of Dolby Vision's profile 5, would come out in false colours."""
 
-_HDR = {16: ("PQ", 0.7518, 0.5806), 18: ("HLG", 1.0, 0.75)}
+HDR = {16: ("PQ", 0.7518, 0.5806), 18: ("HLG", 1.0, 0.75)}
 """Transfer -> its name, and the signal of 1000 and of 203 nits in it (BT.2408, table 1)."""
 
 _WIDE = {9: "bt2020", 11: "smpte431", 12: "smpte432"}
@@ -50,6 +50,30 @@ def image_of(frame: Any) -> Any:
     return frame.to_image(interpolation=EXACT)
 
 
+def has_alpha(frame: Any) -> bool:
+    """Whether a frame's format knows transparency; a palette may."""
+    return frame.format.name == "pal8" or any(part.is_alpha for part in frame.format.components)
+
+
+def is_transparent(frame: Any) -> bool:
+    """Whether some of a frame's pixels are not opaque."""
+    return has_alpha(frame) and bool((frame.to_ndarray(format="rgba")[..., 3] < 255).any())
+
+
+def on_ground(frame: Any, ground: str) -> Any:
+    """A frame with its transparent pixels on a colour, `#rrggbb`; an opaque one is given back."""
+    import av
+    import numpy as np
+
+    if not has_alpha(frame):
+        return frame
+    pixels = frame.to_ndarray(format="rgba", interpolation=EXACT).astype(np.uint32)
+    alpha, behind = pixels[..., 3:], np.array(list(bytes.fromhex(ground.lstrip("#"))), np.uint32)
+    flat = av.VideoFrame.from_ndarray(((pixels[..., :3] * alpha + behind * (255 - alpha) + 127) // 255).astype(np.uint8), format="rgb24")
+    flat.pts, flat.time_base = frame.pts, frame.time_base
+    return flat
+
+
 def note(context: CodecContext, name: str) -> str:
     """What a user should know of a video's colours before it is used, a sentence; empty for all ordinary ones.
 
@@ -59,8 +83,8 @@ def note(context: CodecContext, name: str) -> str:
     if context.colorspace not in (*_MATRICES, UNSAID, RGB):
         raise MediaError(f"{name} keeps its colours in a form that aio cannot convert (matrix {int(context.colorspace)} of H.273); "
                          "export it as ordinary video (SDR, BT.709)")
-    if context.color_trc in _HDR:
-        return f"{name} is HDR ({_HDR[context.color_trc][0]}); its brightness and colours are brought down to ordinary video (SDR, BT.709)"
+    if context.color_trc in HDR:
+        return f"{name} is HDR ({HDR[context.color_trc][0]}); its brightness and colours are brought down to ordinary video (SDR, BT.709)"
     return ""
 
 
@@ -70,7 +94,7 @@ def to_709(frame: Any) -> tuple[list[str], list[str]]:
     matrix = frame.colorspace if frame.colorspace in _MATRICES else BT709 if frame.height >= HD_LINES else BT601
     full = rgb or frame.color_range == FULL or frame.format.name.startswith("yuvj")
     before = [f"setparams=range={'pc' if full else 'tv'}" + ("" if rgb else f":colorspace={_MATRICES[int(matrix)]}")]
-    wide, hdr = frame.color_primaries in _WIDE, _HDR.get(frame.color_trc)
+    wide, hdr = frame.color_primaries in _WIDE, HDR.get(frame.color_trc)
     after = ["scale=out_color_matrix=bt709:out_range=tv:flags=bilinear+accurate_rnd+full_chroma_int+full_chroma_inp", "format=yuv420p"]
     if hdr or wide:   # as RGB: from yuv with these flags swscale 9.5 gives false colours
         given = "bt709" if frame.color_primaries == BT709 else _WIDE.get(frame.color_primaries, "bt2020")

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aio.errors import MediaError
+from aio.media import colour
 from aio.media.bounds import USUAL, Limits, regular
 
 if TYPE_CHECKING:
@@ -46,6 +47,10 @@ _RAW_TAGS = (50706, 330)
 
 WHITE = "#ffffff"
 """What shows behind transparent pixels, unless a field names another colour: as on paper and on web pages, where dark ink stays readable."""
+
+
+_TRANSFER = re.compile(rb"colrnclx..(..)|\x00\x00\x00\x04cICP.(.)", re.DOTALL)
+"""Where an AVIF, or a PNG, says what its numbers mean: the transfer of H.273."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +231,11 @@ def _opened(path: Path, limits: Limits) -> Iterator[Any]:
                 raise MediaError(f"{path.name} has far more than {limits.megapixels:g} megapixels (input.limits.megapixels); scale it down") from None
             if image.format == "TIFF" and image.tag_v2.get(254) == 1 and any(tag in image.tag_v2 for tag in _RAW_TAGS):
                 raise MediaError(f"{path.name} is a camera's RAW file, which aio does not read; save it as JPEG or PNG")
+            file.seek(0)
+            curve = _TRANSFER.search(file.read(65536)) if image.format in ("PNG", "AVIF") else None
+            file.seek(0)
+            if curve and (hdr := colour.HDR.get(int.from_bytes(curve[1] or curve[2], "big"))):
+                raise MediaError(f"{path.name} is an HDR picture ({hdr[0]}), which aio does not read; save it as an ordinary one (SDR), JPEG or PNG")
         limits.check("megapixels", image.width * image.height / 1e6, path.name, "has {} megapixels", "scale it down")
         yield image
 

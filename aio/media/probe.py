@@ -178,7 +178,8 @@ def _facts(path: Path, kind: str, limits: Limits, container: Any, picture: Any, 
     fps = picture.average_rate or picture.guessed_rate or (found.seconds and found.count / found.seconds)
     if not fps:
         raise _Damaged("its frames have no time")
-    return Media(path, kind, found.width, found.height, found.count, float(fps), found.seconds, rate, channels, notes=notes)
+    return Media(path, kind, found.width, found.height, found.count, float(fps), found.seconds, rate, channels,
+                 transparent=found.transparent, notes=notes)
 
 
 class _Track:
@@ -188,6 +189,7 @@ class _Track:
         self.stream, self.name, self.limits, self.decoding, self.whole = stream, name, limits, decoding, decoding
         self.count = self.packets = self.samples = self.pixels = self.width = self.height = 0
         self.channels = stream.channels if stream.type == "audio" else 0
+        self.transparent = False
         self.first: float | None = None
         self.end = 0.0
 
@@ -225,6 +227,7 @@ class _Track:
         else:
             check_frame(self.limits, self.name, frame)
             self.pixels += frame.width * frame.height
+            self.transparent = self.transparent or (self.count == 1 and colour.is_transparent(frame))
             turned = round(frame.rotation / 90) % 2
             self.width, self.height = (frame.height, frame.width) if turned else (frame.width, frame.height)
             length = float(frame.duration * frame.time_base) if frame.duration else 1 / float(self.stream.guessed_rate or 25)

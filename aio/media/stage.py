@@ -68,7 +68,7 @@ def stage_media(
         input_dir: the engine's input folder.
         clip: what to fit to; a sound keeps its length without it, a video needs it to be refitted.
         limits: watched while the file is decoded.
-        background: colour behind an image's transparent pixels, `#rrggbb`.
+        background: colour behind transparent pixels, `#rrggbb`.
 
     Returns:
         The name for ComfyUI's loader nodes, and the facts of the copy. A copy that is already there is used again.
@@ -153,13 +153,14 @@ def _at_least(sound: Any, samples: int) -> Any:
 
 
 def _video(media: Media, clip: Clip | None, limits: Limits, background: str) -> Plan:
+    ground, shown = (background, f"-{background.lstrip('#')}") if media.transparent else (pictures.WHITE, "")
     if clip is None:
         own = Clip(media.width // 2 * 2, media.height // 2 * 2, media.frames, media.fps)
-        return "-709.mp4", lambda part: _write_video(media, own, part, limits)
-    return f"-{clip.width}x{clip.height}-{clip.frames}f-{clip.fps:g}fps-709.mp4", lambda part: _write_video(media, clip, part, limits)
+        return f"-709{shown}.mp4", lambda part: _write_video(media, own, part, limits, ground)
+    return f"-{clip.width}x{clip.height}-{clip.frames}f-{clip.fps:g}fps-709{shown}.mp4", lambda part: _write_video(media, clip, part, limits, ground)
 
 
-def _write_video(media: Media, clip: Clip, part: Path, limits: Limits) -> None:
+def _write_video(media: Media, clip: Clip, part: Path, limits: Limits, ground: str) -> None:
     import numpy as np
 
     rate, channels = media.sample_rate if media.sample_rate in AAC_RATES else SILENCE_RATE, min(media.channels, 2) or SILENCE_CHANNELS
@@ -167,13 +168,13 @@ def _write_video(media: Media, clip: Clip, part: Path, limits: Limits) -> None:
     if media.channels:
         given = read_sound(media.path, rate, channels, samples=samples, limits=limits)
     # crf 12 is visually lossless: the copy is encoded once more after it has driven the new picture.
-    write_mp4(part, _fitted(media.path, clip, limits), (clip.width, clip.height), clip.fps, _at_least(given, samples), rate,
+    write_mp4(part, _fitted(media.path, clip, limits, ground), (clip.width, clip.height), clip.fps, _at_least(given, samples), rate,
               options={"crf": "12", "preset": "ultrafast"})
 
 
-def _fitted(path: Path, clip: Clip, limits: Limits) -> Iterator[Any]:
+def _fitted(path: Path, clip: Clip, limits: Limits, ground: str) -> Iterator[Any]:
     """Exactly `clip.frames` frames of a video: at each time of the clip the nearest one, at the end the last one."""
-    index, held, began, fit = 0, None, 0.0, _Fit(clip)
+    index, held, began, fit = 0, None, 0.0, _Fit(clip, ground)
     with decoding(path):
         for frame in frames_of(path, limits):
             start = frame.time if frame.time is not None else began
@@ -195,18 +196,19 @@ def _fitted(path: Path, clip: Clip, limits: Limits) -> Iterator[Any]:
 
 
 class _Fit:
-    """Turns a frame upright, scales it to cover the clip and crops it to the middle."""
+    """Turns a frame upright, scales it to cover the clip and crops it to the middle; what is transparent lies on `ground`."""
 
-    def __init__(self, clip: Clip):
-        self.clip, self.graph = clip, None
+    def __init__(self, clip: Clip, ground: str):
+        self.clip, self.ground, self.graph = clip, ground, None
 
     def __call__(self, frame: Any) -> Any:
         import av
 
+        turned, frame = round(frame.rotation / 90) % 4, colour.on_ground(frame, self.ground)
         if self.graph is None:
             size = f"{self.clip.width}:{self.clip.height}"
             before, after = colour.to_709(frame)
-            turn = {1: ["transpose=cclock"], 2: ["hflip", "vflip"], 3: ["transpose=clock"]}.get(round(frame.rotation / 90) % 4, [])
+            turn = {1: ["transpose=cclock"], 2: ["hflip", "vflip"], 3: ["transpose=clock"]}.get(turned, [])
             fit = [f"scale={size}:force_original_aspect_ratio=increase:force_divisible_by=2:flags=bilinear", f"crop={size}", "setsar=1"]
             self.graph = av.filter.Graph()
             last = self.graph.add_buffer(
