@@ -54,9 +54,9 @@ def validate(job: Job) -> Request:
     if problems:
         raise InvalidParams(problems)
     given = frozenset(job.params)
-    warnings += [note for facts in found.values() for note in facts.notes]
-    warnings += [f"{facts.path.name} is transparent in places, where {_background(values)} shows (background=…)"
-                 for facts in found.values() if facts.transparent]
+    for facts in dict.fromkeys(found.values()):   # one file may be first and last frame
+        warnings += facts.notes
+        warnings += [f"{facts.path.name} is transparent in places, where {_background(values)} shows (background=…)"] if facts.transparent else []
     warnings += fields.unused(config.fields, job.params, {**config.values, **values})
     warnings += [f"{name}: {facts['note']}" for name, facts in (config.data.get("loras") or {}).items() if facts.get("note")]
     return Request(config, values, given, found, prefix=f"aio/{uuid.uuid4().hex[:12]}", warnings=tuple(warnings))

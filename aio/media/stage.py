@@ -59,7 +59,7 @@ def stage_media(
 ) -> tuple[str, Media]:
     """Put a file where an engine loads it, converted where that is needed.
 
-    An image becomes a PNG of what a viewer shows, unless it is such a PNG. A sound does if it is mono or stereo at a rate that AAC knows and
+    An image becomes a PNG of what a viewer shows, unless it is one. A sound keeps its bytes if it is mono or stereo at a rate that AAC knows and
     lasts as long as the clip; else it becomes a WAV with silence at the end. One that is much longer is cut to the clip.
     A video becomes the clip: its frames by time, scaled to cover and cropped to the middle, the last one held; its sound cut or padded to the clip.
 
