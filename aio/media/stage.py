@@ -8,7 +8,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -37,12 +37,13 @@ _SOUND_SUFFIXES = {"wav": ".wav", "flac": ".flac", "mp3": ".mp3", "ogg": ".ogg",
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """What staged media are fitted to. width, height: pixels. frames: count. fps: frames a second."""
+    """What staged media are fitted to. width, height: pixels. frames: count. fps: frames a second. ground: behind transparent pixels, `#rrggbb`."""
 
     width: int
     height: int
     frames: int
     fps: float
+    ground: str = pictures.WHITE
 
     @property
     def seconds(self) -> float:
@@ -59,7 +60,7 @@ def stage_media(
 ) -> tuple[str, Media]:
     """Put a file where an engine loads it, converted where that is needed.
 
-    An image becomes a PNG of what a viewer shows, unless it is one. A sound keeps its bytes if it is mono or stereo at a rate that AAC knows and
+    An image becomes a PNG of what a viewer shows, unless it is such a PNG. A sound does if it is mono or stereo at a rate that AAC knows and
     lasts as long as the clip; else it becomes a WAV with silence at the end. One that is much longer is cut to the clip.
     A video becomes the clip: its frames by time, scaled to cover and cropped to the middle, the last one held; its sound cut or padded to the clip.
 
@@ -153,14 +154,14 @@ def _at_least(sound: Any, samples: int) -> Any:
 
 
 def _video(media: Media, clip: Clip | None, limits: Limits, background: str) -> Plan:
-    ground, shown = (background, f"-{background.lstrip('#')}") if media.transparent else (pictures.WHITE, "")
-    if clip is None:
-        own = Clip(media.width // 2 * 2, media.height // 2 * 2, media.frames, media.fps)
-        return f"-709{shown}.mp4", lambda part: _write_video(media, own, part, limits, ground)
-    return f"-{clip.width}x{clip.height}-{clip.frames}f-{clip.fps:g}fps-709{shown}.mp4", lambda part: _write_video(media, clip, part, limits, ground)
+    size = "" if clip is None else f"-{clip.width}x{clip.height}-{clip.frames}f-{clip.fps:g}fps"
+    clip = clip or Clip(media.width // 2 * 2, media.height // 2 * 2, media.frames, media.fps)
+    shown = f"-{background.lstrip('#')}" if media.transparent else ""
+    clip = replace(clip, ground=background if media.transparent else clip.ground)
+    return f"{size}-709{shown}.mp4", lambda part: _write_video(media, clip, part, limits)
 
 
-def _write_video(media: Media, clip: Clip, part: Path, limits: Limits, ground: str) -> None:
+def _write_video(media: Media, clip: Clip, part: Path, limits: Limits) -> None:
     import numpy as np
 
     rate, channels = media.sample_rate if media.sample_rate in AAC_RATES else SILENCE_RATE, min(media.channels, 2) or SILENCE_CHANNELS
@@ -168,13 +169,13 @@ def _write_video(media: Media, clip: Clip, part: Path, limits: Limits, ground: s
     if media.channels:
         given = read_sound(media.path, rate, channels, samples=samples, limits=limits)
     # crf 12 is visually lossless: the copy is encoded once more after it has driven the new picture.
-    write_mp4(part, _fitted(media.path, clip, limits, ground), (clip.width, clip.height), clip.fps, _at_least(given, samples), rate,
+    write_mp4(part, _fitted(media.path, clip, limits), (clip.width, clip.height), clip.fps, _at_least(given, samples), rate,
               options={"crf": "12", "preset": "ultrafast"})
 
 
-def _fitted(path: Path, clip: Clip, limits: Limits, ground: str) -> Iterator[Any]:
+def _fitted(path: Path, clip: Clip, limits: Limits) -> Iterator[Any]:
     """Exactly `clip.frames` frames of a video: at each time of the clip the nearest one, at the end the last one."""
-    index, held, began, fit = 0, None, 0.0, _Fit(clip, ground)
+    index, held, began, fit = 0, None, 0.0, _Fit(clip)
     with decoding(path):
         for frame in frames_of(path, limits):
             start = frame.time if frame.time is not None else began
@@ -196,15 +197,15 @@ def _fitted(path: Path, clip: Clip, limits: Limits, ground: str) -> Iterator[Any
 
 
 class _Fit:
-    """Turns a frame upright, scales it to cover the clip and crops it to the middle; what is transparent lies on `ground`."""
+    """Turns a frame upright, scales it to cover the clip and crops it to the middle; what is transparent lies on the clip's ground."""
 
-    def __init__(self, clip: Clip, ground: str):
-        self.clip, self.ground, self.graph = clip, ground, None
+    def __init__(self, clip: Clip):
+        self.clip, self.graph = clip, None
 
     def __call__(self, frame: Any) -> Any:
         import av
 
-        turned, frame = round(frame.rotation / 90) % 4, colour.on_ground(frame, self.ground)
+        turned, frame = round(frame.rotation / 90) % 4, colour.on_ground(frame, self.clip.ground)
         if self.graph is None:
             size = f"{self.clip.width}:{self.clip.height}"
             before, after = colour.to_709(frame)
