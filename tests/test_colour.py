@@ -13,6 +13,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from av.bitstream import BitStreamFilterContext
 from realcomfyui import comfy, comfy_folder  # noqa: F401
 
 from aio import config, whole
@@ -213,6 +214,19 @@ def test_hdr_is_said(tmp_path, transfer):
 def test_colours_that_cannot_be_converted_are_refused_in_words(tmp_path, matrix):
     with pytest.raises(MediaError, match=r"video: a\.mkv keeps its colours in a form that aio cannot convert .* export it as ordinary video"):
         probe(video(tmp_path / "a.mkv", matrix=1, told=matrix), "video", "video")
+
+
+def test_the_frames_are_asked_and_not_the_container(tmp_path):
+    with av.open(str(video(tmp_path / "a.mp4", matrix=1))) as source, av.open(str(tmp_path / "b.mkv"), "w") as target:
+        stream = source.streams.video[0]
+        copy = target.add_stream_from_template(stream, opaque=True)   # with the container's word: BT.709
+        told = BitStreamFilterContext("h264_metadata=matrix_coefficients=14", stream, copy)
+        for packet in source.demux(stream):
+            for changed in told.filter(packet) if packet.dts is not None else []:
+                changed.stream = copy
+                target.mux(changed)
+    with pytest.raises(MediaError, match=r"matrix 14 of H\.273"):
+        probe(tmp_path / "b.mkv", "video", "video")
 
 
 # What ComfyUI has written gets its tags, and nothing else changes

@@ -74,17 +74,20 @@ def on_ground(frame: Any, ground: str) -> Any:
     return flat
 
 
-def note(context: CodecContext, name: str) -> str:
+def note(frame: Any, name: str) -> str:
     """What a user should know of a video's colours before it is used, a sentence; empty for all ordinary ones.
+
+    Args:
+        frame: its first one, which tells more than the container does. name: of the file.
 
     Raises:
         MediaError: they are in a form that cannot be converted.
     """
-    if context.colorspace not in (*_MATRICES, UNSAID, RGB):
-        raise MediaError(f"{name} keeps its colours in a form that aio cannot convert (matrix {int(context.colorspace)} of H.273); "
+    if frame.colorspace not in (*_MATRICES, UNSAID, RGB):
+        raise MediaError(f"{name} keeps its colours in a form that aio cannot convert (matrix {int(frame.colorspace)} of H.273); "
                          "export it as ordinary video (SDR, BT.709)")
-    if context.color_trc in HDR:
-        return f"{name} is HDR ({HDR[context.color_trc][0]}); its brightness and colours are brought down to ordinary video (SDR, BT.709)"
+    if frame.color_trc in HDR:
+        return f"{name} is HDR ({HDR[frame.color_trc][0]}); its brightness and colours are brought down to ordinary video (SDR, BT.709)"
     return ""
 
 

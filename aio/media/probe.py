@@ -150,9 +150,7 @@ def _streams(path: Path, kind: str, limits: Limits) -> Media:
 
 
 def _facts(path: Path, kind: str, limits: Limits, container: Any, picture: Any, sound: Any) -> Media:
-    notes = tuple[str, ...]()
     if kind == "video":
-        notes = tuple(filter(None, [colour.note(picture.codec_context, path.name)]))
         check_frame(limits, path.name, picture)
         limits.check("frames", picture.frames, path.name, "has {} frames", "cut it")
         prepare(picture, limits)
@@ -179,7 +177,7 @@ def _facts(path: Path, kind: str, limits: Limits, container: Any, picture: Any, 
     if not fps:
         raise _Damaged("its frames have no time")
     return Media(path, kind, found.width, found.height, found.count, float(fps), found.seconds, rate, channels,
-                 transparent=found.transparent, notes=notes)
+                 transparent=found.transparent, notes=found.notes)
 
 
 class _Track:
@@ -189,7 +187,7 @@ class _Track:
         self.stream, self.name, self.limits, self.decoding, self.whole = stream, name, limits, decoding, decoding
         self.count = self.packets = self.samples = self.pixels = self.width = self.height = 0
         self.channels = stream.channels if stream.type == "audio" else 0
-        self.transparent = False
+        self.transparent, self.notes = False, tuple[str, ...]()
         self.first: float | None = None
         self.end = 0.0
 
@@ -227,7 +225,8 @@ class _Track:
         else:
             check_frame(self.limits, self.name, frame)
             self.pixels += frame.width * frame.height
-            self.transparent = self.transparent or (self.count == 1 and colour.is_transparent(frame))
+            if self.count == 1:
+                self.transparent, self.notes = colour.is_transparent(frame), tuple(filter(None, [colour.note(frame, self.name)]))
             turned = round(frame.rotation / 90) % 2
             self.width, self.height = (frame.height, frame.width) if turned else (frame.width, frame.height)
             length = float(frame.duration * frame.time_base) if frame.duration else 1 / float(self.stream.guessed_rate or 25)
