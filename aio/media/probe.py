@@ -6,12 +6,14 @@ import functools
 import hashlib
 import stat
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from aio.errors import MediaError
 from aio.media import colour, pictures
 from aio.media.bounds import USUAL, Limits
+from aio.media.clock import HOLE, Clock
 from aio.media.streams import check_frame, check_sound, decoding, opened, picture_stream, prepare, sound_stream
 from aio.values import Media
 
@@ -189,13 +191,13 @@ class _Track:
         self.channels = stream.channels if stream.type == "audio" else 0
         self.transparent, self.notes = False, tuple[str, ...]()
         self.first: float | None = None
-        self.end = 0.0
+        self.end, self.clock, self.heard = 0.0, Clock(), Fraction(0)
 
     @property
     def seconds(self) -> float:
-        """Length: of decoded sound by its samples, else from the first frame's start to the last one's end."""
+        """Length: of decoded sound by its samples and holes, else from the first frame's start to the last one's end."""
         exact = self.stream.type == "audio" and self.whole
-        return self.samples / self.stream.sample_rate if exact else max(self.end - (self.first or 0.0), 0.0)
+        return float(self.heard) if exact else max(self.end - (self.first or 0.0), 0.0)
 
     def packet(self, packet: Any) -> None:
         """Count a packet, and decode it while that is still wanted."""
@@ -221,7 +223,9 @@ class _Track:
         start = float(frame.time or 0.0) if frame.pts is not None else self.end
         if self.stream.type == "audio":
             self.samples += frame.samples
-            length = frame.samples / frame.sample_rate
+            lasts = Fraction(frame.samples, frame.sample_rate)
+            due, length = self.clock.due(frame, lasts), float(lasts)
+            self.heard = (due if abs(due - self.heard) > HOLE else self.heard) + lasts
         else:
             check_frame(self.limits, self.name, frame)
             self.pixels += frame.width * frame.height

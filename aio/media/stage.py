@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 import shutil
@@ -16,6 +17,7 @@ from typing import Any
 from aio.errors import MediaError
 from aio.media import colour, pictures
 from aio.media.bounds import USUAL, Limits
+from aio.media.clock import Clock
 from aio.media.probe import probe, sha256
 from aio.media.streams import AAC_RATES, decoding, frames_of, opened, picture_stream, read_sound, sound_stream, write_failure, write_mp4, write_wav
 from aio.values import Media
@@ -32,7 +34,8 @@ SILENCE_RATE, SILENCE_CHANNELS = 48_000, 2
 LONGER = 10.0
 """Seconds that a sound may go on after the clip; a longer one is cut to it, for ComfyUI's LoadAudio decodes all that is there."""
 
-_SOUND_SUFFIXES = {"wav": ".wav", "flac": ".flac", "mp3": ".mp3", "ogg": ".ogg", "mov": ".m4a"}
+_SOUND_SUFFIXES = {"wav": ".wav", "flac": ".flac", "mp3": ".mp3"}
+"""Sounds without a clock of their own. In others (Ogg, M4A) there may be holes, which ComfyUI's LoadAudio would close."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +63,11 @@ def stage_media(
 ) -> tuple[str, Media]:
     """Put a file where an engine loads it, converted where that is needed.
 
-    An image becomes a PNG of what a viewer shows, unless it is such a PNG. A sound does if it is mono or stereo at a rate that AAC knows and
-    lasts as long as the clip; else it becomes a WAV with silence at the end. One that is much longer is cut to the clip.
-    A video becomes the clip: its frames by time, scaled to cover and cropped to the middle, the last one held; its sound cut or padded to the clip.
+    An image becomes a PNG of what a viewer shows, unless it is such a PNG. A sound keeps its bytes if it is WAV, FLAC or MP3, mono or stereo at
+    a rate that AAC knows, and lasts as long as the clip; else it becomes a WAV with silence at the end. One that is much longer is cut to the clip.
+    It begins at its own first sample, also in a video given for its sound, and holes in it are silence.
+    A video becomes the clip: its frames by time, scaled to cover and cropped to the middle, the last one held; its sound cut or padded to the
+    clip. Both begin where the picture does, and keep the distance in time that they have in the file.
 
     Args:
         media: the probed file. field: name of its input.
@@ -142,9 +147,10 @@ def _sound(media: Media, clip: Clip | None, limits: Limits, background: str) -> 
         return suffix, lambda part: shutil.copyfile(media.path, part)
 
     def write(part: Path) -> None:
-        write_wav(part, _at_least(read_sound(media.path, rate, channels, samples=wanted if long else None, limits=limits), wanted), rate)
+        sound = read_sound(media.path, rate, channels, samples=wanted if long else None, limits=limits, clock=Clock())
+        write_wav(part, _at_least(sound, wanted), rate)
 
-    return f"-{clip.seconds:.3f}s.wav" if clip else ".wav", write
+    return f"-timed-{clip.seconds:.3f}s.wav" if clip else "-timed.wav", write
 
 
 def _at_least(sound: Any, samples: int) -> Any:
@@ -167,26 +173,29 @@ def _write_video(media: Media, clip: Clip, part: Path, limits: Limits) -> None:
     rate, channels = media.sample_rate if media.sample_rate in AAC_RATES else SILENCE_RATE, min(media.channels, 2) or SILENCE_CHANNELS
     samples, given = clip.samples(rate), np.zeros((channels, 0), np.float32)
     if media.channels:
-        given = read_sound(media.path, rate, channels, samples=samples, limits=limits)
+        picture = Clock()
+        with decoding(media.path):
+            for frame in itertools.islice(frames_of(media.path, limits), 1):
+                picture.due(frame)
+        given = read_sound(media.path, rate, channels, samples=samples, limits=limits, clock=Clock(picture.zero))
     # crf 12 is visually lossless: the copy is encoded once more after it has driven the new picture.
     write_mp4(part, _fitted(media.path, clip, limits), (clip.width, clip.height), clip.fps, _at_least(given, samples), rate,
               options={"crf": "12", "preset": "ultrafast"})
 
 
 def _fitted(path: Path, clip: Clip, limits: Limits) -> Iterator[Any]:
-    """Exactly `clip.frames` frames of a video: at each time of the clip the nearest one, at the end the last one."""
-    index, held, began, fit = 0, None, 0.0, _Fit(clip)
+    """Exactly `clip.frames` frames of a video: at each time of the clip the nearest one, in a hole the one before it, at the end the last one."""
+    index, held, began, clock, fit = 0, None, Fraction(0), Clock(), _Fit(clip)
     with decoding(path):
         for frame in frames_of(path, limits):
-            start = frame.time if frame.time is not None else began
-            if held is None:
-                origin, held = start, frame
-            middle, fitted = (began + start - origin) / 2, None
-            while index < clip.frames and index / clip.fps < middle:
+            start = clock.due(frame)
+            # Frames that follow each other closely change half-way; where none came for long, the next one must not come early.
+            change, fitted = start - min(start - began, Fraction(1 / clip.fps)) / 2, None
+            while held is not None and index < clip.frames and index / clip.fps < change:
                 fitted = fitted or fit(held)
                 yield fitted
                 index += 1
-            held, began = frame, start - origin
+            held, began = frame, start
             if index == clip.frames:
                 return
         if held is None:
