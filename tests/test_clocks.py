@@ -14,10 +14,13 @@ import numpy as np
 import pytest
 from realcomfyui import comfy, comfy_folder  # noqa: F401  fixtures
 
+from aio import config, patch, request, workflow
+from aio.engines.preview import PreviewEngine
 from aio.errors import MediaError
 from aio.media import Clip, probe, stage_media
 from aio.media.clock import Clock
 from aio.media.streams import read_sound, write_wav
+from aio.values import Job
 
 SIZE = (128, 64)
 FLASH = 0.08
@@ -173,6 +176,30 @@ def test_a_staged_video_keeps_sound_and_picture_together(name, fps, tmp_path):
         for at in (time for time in wanted if time < found[-1] + 0.1):
             assert min(abs(at - beep) for beep in found) <= 1 / fps, (wanted, found)
         assert len(found) >= 3
+
+
+ODD = ("late sound", "late picture", "a hole in the sound", "all from ten seconds on", "23.976 frames a second for 20 s", "192 kHz", "a changing rate")
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_a_preview_keeps_sound_and_picture_together(name, tmp_path):
+    source, how, distance = kind(name, tmp_path)
+    engine = PreviewEngine(tmp_path / "work")
+    small = request.validate(Job(config.compose(["mode=style"]), {"video": str(source), "prompt": "x", "control": "none", "width": 256, "height": 256}))
+    small = request.stage(small, engine.input_dir)
+    made = engine.execute(patch.apply(patch.render(small), workflow.load(small.config.workflow)), small, lambda event: None)
+    together(made.video, distance, max(1 / 24, 1 / how.get("fps", 25)), least=2)
+
+
+@pytest.mark.comfyui
+@pytest.mark.parametrize("name", ODD)
+def test_comfyui_keeps_sound_and_picture_together(name, comfy, tmp_path):  # noqa: F811
+    source, how, distance = kind(name, tmp_path)
+    seconds = int(probe(source, "video", "video").seconds)
+    run, prompt = comfy.case("mode=style", params={"video": str(source), "control": "none", "seconds": seconds})
+    prompt["42"]["inputs"]["images"] = ["81", 0]   # the staged frames themselves: nothing that random weights draw can be measured
+    made = comfy.execute(run, prompt)
+    together(made.video, distance, max(1 / 24, 1 / how.get("fps", 25)), least=2)
 
 
 def joined(folder: Path, first: float, second: float) -> Path:
