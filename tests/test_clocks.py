@@ -131,6 +131,8 @@ KINDS = {   # what is odd about a file -> (its suffix, how it is made, by how mu
     "frames out of order": (".mp4", {"picture": later(0.5), "bframes": 3, "sound": later(0.5)}, 0),
     "frames out of order in a stream": (".ts", {"picture": later(3), "bframes": 2, "sound": later(3.25)}, 0.25),
     "sound before zero": (".mkv", {"picture": later(0.3), "sound": hole(0, 0.1)}, -0.3),
+    "all before zero, where Matroska has no times": (
+        ".mkv", {"picture": later(-1.3), "bframes": 2, "sound": later(-1.3), "options": {"avoid_negative_ts": "disabled"}}, 0),
     "a changing rate": (".mp4", {"picture": lambda time: time if round(time * 25) % 3 else time + 0.015}, 0),
     "a thinned-out picture": (".mkv", {"picture": lambda time: time if round(time * 25) % 25 in (0, 2, 7) else None}, 0),
     "overlapping packets": (".mkv", {"codec": "libopus", "sound": lambda time: time if time < 1.5 else time - 0.2}, None),

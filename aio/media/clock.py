@@ -26,11 +26,13 @@ class Clock:
     """Tells when the frames of one stream are due, in the order in which they are decoded.
 
     Args:
-        zero: seconds of the file at which the clock shows 0; without it the stream's own first frame.
+        zero: seconds of the file at which the clock shows 0; without it the stream's own first frame, which then sets it.
     """
 
     def __init__(self, zero: Fraction | None = None):
-        self.zero, self.end = zero, None
+        self.zero = zero
+        self._last: Fraction | None = None
+        self._end = Fraction(0)
 
     def due(self, frame: Any, lasts: Fraction = Fraction(0)) -> Fraction:
         """Seconds at which a frame begins; one without a time follows the last one.
@@ -38,14 +40,14 @@ class Clock:
         Args:
             frame: of PyAV. lasts: seconds, where they are known.
         """
-        start = self.end or Fraction(0)
+        start = self._end
         if frame.pts is not None and frame.time_base:
             given = frame.pts * frame.time_base
-            self.zero = given if self.zero is None else self.zero
-            if self.end is not None and given - self.zero < self.end - RESTART:
-                self.zero = given - self.end
+            anew = self._last is not None and self.zero is not None and given - self.zero < self._last - RESTART
+            if self.zero is None or anew:
+                self.zero = given - self._end
             start = given - self.zero
-        self.end = start + lasts
+        self._last, self._end = start, start + lasts
         return start
 
 

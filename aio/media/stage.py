@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import os
 import shutil
@@ -175,12 +174,19 @@ def _write_video(media: Media, clip: Clip, part: Path, limits: Limits) -> None:
     if media.channels:
         picture = Clock()
         with decoding(media.path):
-            for frame in itertools.islice(frames_of(media.path, limits), 1):
-                picture.due(frame)
+            for frame in frames_of(media.path, limits):
+                picture.due(frame, _lasts(frame))
+                if picture.zero is not None:
+                    break
         given = read_sound(media.path, rate, channels, samples=samples, limits=limits, clock=Clock(picture.zero))
     # crf 12 is visually lossless: the copy is encoded once more after it has driven the new picture.
     write_mp4(part, _fitted(media.path, clip, limits), (clip.width, clip.height), clip.fps, _at_least(given, samples), rate,
               options={"crf": "12", "preset": "ultrafast"})
+
+
+def _lasts(frame: Any) -> Fraction:
+    """Seconds that a frame of a picture states to last, 0 where it states none."""
+    return frame.duration * frame.time_base if frame.duration and frame.time_base else Fraction(0)
 
 
 def _fitted(path: Path, clip: Clip, limits: Limits) -> Iterator[Any]:
@@ -188,7 +194,7 @@ def _fitted(path: Path, clip: Clip, limits: Limits) -> Iterator[Any]:
     index, held, began, clock, fit = 0, None, Fraction(0), Clock(), _Fit(clip)
     with decoding(path):
         for frame in frames_of(path, limits):
-            start = clock.due(frame)
+            start = clock.due(frame, _lasts(frame))
             # Frames that follow each other closely change half-way; where none came for long, the next one must not come early.
             change, fitted = start - min(start - began, Fraction(1 / clip.fps)) / 2, None
             while held is not None and index < clip.frames and index / clip.fps < change:
