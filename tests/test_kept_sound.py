@@ -10,7 +10,7 @@ import pytest
 from realcomfyui import comfy, comfy_folder  # noqa: F401  fixtures
 
 from aio import check, config, geometry
-from aio.media.streams import read_sound, write_wav
+from aio.media.streams import read_sound, write_mp4, write_wav
 from aio.shapes import sound as arithmetic
 
 RATE = 48000
@@ -112,6 +112,21 @@ def test_the_model_hears_a_given_sound_from_its_first_sample_and_keeps_all_of_it
     back = read_sound(made.video, rate, 1)[0]           # and once through AAC
     assert abs(int(np.abs(back[:3000]).argmax()) - 2000) <= 1
     assert abs(len(back) - frames / fps * rate) <= 1024   # a packet of AAC
+
+
+@pytest.mark.comfyui
+def test_the_sound_of_a_restyled_video_is_heard_and_returned_as_it_is_in_it(comfy, monkeypatch, tmp_path):  # noqa: F811
+    frames, fps, noise = 33, 25, np.random.default_rng(0).uniform(-0.5, 0.5, (1, 66000)).astype(np.float32)
+    pictures = (np.full((64, 64, 3), 5 * index, np.uint8) for index in range(frames))
+    write_mp4(tmp_path / "video.mp4", pictures, (64, 64), fps, noise, 44100, options={"preset": "ultrafast"})
+    heard = Heard(monkeypatch)
+    comfy.run("mode=style", "preset=fast", params={
+        "sigmas": BRIEF["sigmas"], "video": str(tmp_path / "video.mp4"), "control": "none", "seconds": frames / fps, "fps": fps})
+    returned, length = heard.returned[-1], round(frames / fps * 44100)
+    assert returned.shape == (1, length) and returned.std() > 0.1
+    assert np.array_equal(heard.waves[0][:, :length], np.repeat(returned, 2, axis=0)) and not heard.waves[0][:, length:].any()
+    assert heard.waves[0].shape[1] % geometry.ENCODE_BLOCK == 0
+    assert heard.latents[0].shape[2] == 33 and not heard.masks[0].any()
 
 
 @pytest.mark.comfyui
