@@ -81,6 +81,8 @@ def _trim_audio(node: Node) -> Outputs:
 
 def _empty_audio(node: Node) -> Outputs:
     rate, channels = (round(_finite(node, name, usual)) for name, usual in (("sample_rate", 44_100), ("channels", 2)))
+    if rate < 1:
+        node.fail(f"input sample_rate is {rate}; give at least 1")
     return (Audio(round(_finite(node, "duration", 60.0) * rate), rate, channels),)
 
 
