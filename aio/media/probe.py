@@ -191,13 +191,12 @@ class _Track:
         self.channels = stream.channels if stream.type == "audio" else 0
         self.transparent, self.notes = False, tuple[str, ...]()
         self.first: float | None = None
-        self.end, self.clock, self.heard = 0.0, Clock(), Fraction(0)
+        self.end, self.clock, self.length = 0.0, Clock(), Fraction(0)
 
     @property
     def seconds(self) -> float:
-        """Length: of decoded sound by its samples and holes, else from the first frame's start to the last one's end."""
-        exact = self.stream.type == "audio" and self.whole
-        return float(self.heard) if exact else max(self.end - (self.first or 0.0), 0.0)
+        """From the first frame's start to the last one's end: by the clock, else, where not all was decoded, by what the packets say."""
+        return float(self.length) if self.whole else max(self.end - (self.first or 0.0), 0.0)
 
     def packet(self, packet: Any) -> None:
         """Count a packet, and decode it while that is still wanted."""
@@ -224,8 +223,8 @@ class _Track:
         if self.stream.type == "audio":
             self.samples += frame.samples
             lasts = Fraction(frame.samples, frame.sample_rate)
-            due, length = self.clock.due(frame, lasts), float(lasts)
-            self.heard = (due if abs(due - self.heard) > HOLE else self.heard) + lasts
+            due = self.clock.due(frame, lasts)
+            self.length = (due if abs(due - self.length) > HOLE else self.length) + lasts
         else:
             check_frame(self.limits, self.name, frame)
             self.pixels += frame.width * frame.height
@@ -233,9 +232,10 @@ class _Track:
                 self.transparent, self.notes = colour.is_transparent(frame), tuple(filter(None, [colour.note(frame, self.name)]))
             turned = round(frame.rotation / 90) % 2
             self.width, self.height = (frame.height, frame.width) if turned else (frame.width, frame.height)
-            length = float(frame.duration * frame.time_base) if frame.duration else 1 / float(self.stream.guessed_rate or 25)
+            lasts = frame.duration * frame.time_base if frame.duration else 1 / Fraction(self.stream.guessed_rate or 25)
+            self.length = max(self.length, self.clock.due(frame, lasts) + lasts)
         self.first = start if self.first is None else self.first
-        self.end = max(self.end, start + length)
+        self.end = max(self.end, start + float(lasts))
 
 
 def _scan(container: Any, tracks: list[_Track]) -> None:
