@@ -189,8 +189,8 @@ def _unread(config: Config) -> Iterator[str]:
 
 
 def _affecting(config: Config) -> set[str]:
-    """Names in the conditions of patches."""
-    return {name for item in config.patches for name in (item.when or {})}
+    """Names in the conditions of patches, and fields that change what a file is staged as."""
+    return {name for item in config.patches for name in (item.when or {})} | request.STAGING
 
 
 def _effective(config: Config) -> set[str]:

@@ -14,6 +14,9 @@ MIN_FRAMES = 9
 SPATIAL_STEP = 64
 """Pixels: the VAE divides space by 32, and the first of two stages runs at half size."""
 
+ENCODE_RATE, ENCODE_BLOCK = 44_100, 4096
+"""Hz to which ComfyUI resamples a sound before it encodes it, and the samples of a block (VAEEncodeAudio; comfy/sd.py, VAE.encode)."""
+
 
 def frames(seconds: float, fps: float) -> int:
     """Number of frames of a clip: `8 * floor(seconds * fps / 8) + 1`, at least 9.
@@ -29,9 +32,18 @@ def clip_seconds(seconds: float, fps: float) -> float:
     return round(frames(seconds, fps) / fps, 6)
 
 
+def encoded_seconds(seconds: float, fps: float) -> float:
+    """Length in seconds of the copy of a given sound that is encoded: the clip's, filled up to whole blocks.
+
+    ComfyUI's VAE.encode would cut anything else to whole blocks around its middle, so that the sound began up to 46 ms early.
+    """
+    blocks = math.ceil(round(frames(seconds, fps) / fps * ENCODE_RATE / ENCODE_BLOCK, 6))
+    return round(blocks * ENCODE_BLOCK / ENCODE_RATE, 9)
+
+
 def half(pixels: int) -> int:
     """Pixels of stage 1, whose latent the spatial upscaler doubles."""
     return pixels // 2
 
 
-FUNCTIONS = {"frames": frames, "clip_seconds": clip_seconds, "half": half}
+FUNCTIONS = {"frames": frames, "clip_seconds": clip_seconds, "encoded_seconds": encoded_seconds, "half": half}

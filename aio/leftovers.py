@@ -123,7 +123,7 @@ def of_jobs(output_dir: Path) -> list[Path]:
     """What jobs have left in an engine's output folder."""
     place = output_dir / "aio"
     with suppress(OSError):
-        return [place / name for name in os.listdir(place) if WORKING.fullmatch(name)]
+        return [place / name for name in os.listdir(place) if WORKING.fullmatch(name) or whole.PART.fullmatch(name)]
     return []
 
 

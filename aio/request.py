@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +14,11 @@ from aio.config import Config
 from aio.errors import InvalidParams, MediaError, Problem
 from aio.fields import MEDIA_TYPES, Field
 from aio.media import originals, stale
+from aio.media.pictures import WHITE
 from aio.values import Job, Media, Request
+
+STAGING = frozenset({"background"})
+"""Fields that change what an engine gets of a file, and so are read by no operation."""
 
 
 def validate(job: Job) -> Request:
@@ -38,6 +43,9 @@ def validate(job: Job) -> Request:
             except MediaError as error:
                 problems.append(Problem(name, "custom_validation_failed", str(error).removeprefix(f"{name}: ")))
     warnings: list[str] = []
+    if "background" not in faulty and not re.fullmatch(r"#[0-9a-fA-F]{6}", _background(values)):
+        problems.append(Problem("background", "custom_validation_failed", (
+            f"{_background(values)[:40]!r} is no colour like #ffffff; give # and six hexadecimal digits")))
     if not faulty:
         for field in config.fields.values():
             problem = _length(field, values, found, job.params, warnings)
@@ -46,6 +54,9 @@ def validate(job: Job) -> Request:
     if problems:
         raise InvalidParams(problems)
     given = frozenset(job.params)
+    for facts in dict.fromkeys(found.values()):   # one file may be first and last frame
+        warnings += facts.notes
+        warnings += [f"{facts.path.name} is transparent in places, where {_background(values)} shows (background=…)"] if facts.transparent else []
     warnings += fields.unused(config.fields, job.params, {**config.values, **values})
     warnings += [f"{name}: {facts['note']}" for name, facts in (config.data.get("loras") or {}).items() if facts.get("note")]
     return Request(config, values, given, found, prefix=f"aio/{uuid.uuid4().hex[:12]}", warnings=tuple(warnings))
@@ -119,6 +130,10 @@ def _file(given: Any) -> Path:
         return path   # probing it says why
 
 
+def _background(values: Mapping[str, Any]) -> str:
+    return str(values.get("background") or WHITE).lower()
+
+
 def clip_of(request: Request) -> media.Clip | None:
     """Size, rate and length that staged media are fitted to; None where the mode has no such fields."""
     values = request.values
@@ -136,7 +151,7 @@ def stage(request: Request, input_dir: Path) -> Request:
     values, staged, hashes = dict(request.values), dict(request.media), {}
     clip, limits = clip_of(request), limits_of(request.config)
     for name, facts in request.media.items():
-        values[name], staged[name] = media.stage_media(facts, name, input_dir, clip=clip, limits=limits)
+        values[name], staged[name] = media.stage_media(facts, name, input_dir, clip=clip, limits=limits, background=_background(request.values))
         hashes[name] = media.sha256(facts.path)
         originals.keep(facts.path, hashes[name], input_dir / values[name], (request.config.data.get("input") or {}).get("original_mb"))
     data = request.config.data

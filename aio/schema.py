@@ -39,8 +39,10 @@ CLASSES = (
 )
 """Node classes in the file: those of workflows/ and those a config may splice in."""
 
-PACK_CLASSES = {"ComfyUI-aio": ("LTXVRescaleGuidance",), "ComfyUI-KJNodes": ("LTXVChunkFeedForward",), "ComfyUI-GGUF": ("UnetLoaderGGUF",)}
-"""Node pack -> its classes that a config may splice in (conf/guidance/ltx23.yaml, conf/memory/chunked.yaml, conf/model/gguf.yaml)."""
+PACK_CLASSES = {
+    "ComfyUI-aio": ("LTXVRescaleGuidance", "AudioPinkNoise"), "ComfyUI-KJNodes": ("LTXVChunkFeedForward",), "ComfyUI-GGUF": ("UnetLoaderGGUF",)}
+"""Node pack -> its classes that a config may splice in: conf/guidance/ltx23.yaml and conf/mode/base/speech.yaml, conf/memory/chunked.yaml,
+conf/model/gguf.yaml."""
 
 COMMENT = "Nodes of ComfyUI {} ({}). Made, with ComfyUI present, by: python -m aio check --regenerate-schema"
 _VALUES = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO", "COMFY_DYNAMICCOMBO_V3"}  # types written in place

@@ -67,6 +67,8 @@ class Media:
         kind: `image`, `audio` or `video`.
         width, height: pixels. frames: count. fps: frames a second.
         seconds: duration. sample_rate: Hz. channels: count.
+        transparent: whether a picture has pixels that are not opaque.
+        notes: sentences on what an engine gets otherwise than the file has it.
     """
 
     path: Path
@@ -78,6 +80,8 @@ class Media:
     seconds: float = 0.0
     sample_rate: int = 0
     channels: int = 0
+    transparent: bool = False
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,7 +71,7 @@ def move(source: Path, targets: Callable[[], Iterable[Path]]) -> Path:
         pass   # another disk, or a folder that gives nothing away
     with part(next(iter(targets())).parent) as (file, path), source.open("rb") as given:
         shutil.copyfileobj(given, file, 1 << 20)
-        _sync(file)   # before the only other copy goes
+        sync(file)   # before the only other copy goes
         file.close()
         target = _first(path, targets())
     with suppress(OSError):
@@ -179,7 +179,7 @@ def mp4(path: Path) -> bool:
     return False
 
 
-def _sync(file: IO[bytes]) -> None:
+def sync(file: IO[bytes]) -> None:
     """Bring a file's content to the disk; some disks say only here that they are full."""
     file.flush()
     try:

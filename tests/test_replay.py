@@ -106,7 +106,7 @@ def test_files_and_folders_with_odd_names_are_found_and_typed(inputs, tmp_path):
 
 def test_a_mode_of_ones_own_is_named_with_its_folder(tmp_path):
     mine = uisite.seventh(tmp_path / "my modes")
-    recipe = recipe_of(job_of("--config-dir", str(mine), "mode=loop", "crf=30", "prompt=x", *SMALL), tmp_path / "staging")
+    recipe = recipe_of(job_of("--config-dir", str(mine), "mode=loop", "bit_depth=10", "prompt=x", *SMALL), tmp_path / "staging")
     line = replay.line(recipe, [mine])
     assert hash_of(line) == recipe["hash"] and str(mine) in line
     assert str(tmp_path) not in replay.line(recipe, [mine], bare=True)

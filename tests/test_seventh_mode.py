@@ -26,11 +26,11 @@ def test_the_mode_of_the_readme_works_outside_the_repo(tmp_path, monkeypatch, ca
     (mine / "mode" / "loop.yaml").write_text(text)
     monkeypatch.chdir(tmp_path)
     assert main(["check", "--config-dir", str(mine), "mode=loop"]) == 0, capsys.readouterr().out
-    words = ["--config-dir", str(mine), "mode=loop", "prompt=x", "crf=18", "width=256", "height=256", "seconds=0.4", "engine=preview"]
+    words = ["--config-dir", str(mine), "mode=loop", "prompt=x", "bit_depth=10", "width=256", "height=256", "seconds=0.4", "engine=preview"]
     assert main(words) == 0
     assert Path(capsys.readouterr().out.splitlines()[-1]).name == "loop-0001.preview.mp4"
-    assert main([word.replace("crf=18", "crf=99") for word in words]) == 2
-    assert "crf: 99 is above 51" in capsys.readouterr().err
+    assert main([word.replace("=10", "=12") for word in words]) == 2
+    assert "bit_depth: 12 is above 10" in capsys.readouterr().err
     assert main(["--help", "--config-dir", str(mine), "mode=loop"]) == 0
     assert "loop" in capsys.readouterr().out
 
@@ -41,6 +41,6 @@ def test_a_sweep_finds_the_mode_too(tmp_path, monkeypatch, capfd):
     text = block("yaml", "## A mode of your own").replace("/path/to/loop.json", str(WORKFLOWS / "t2v.json"))
     (mine / "mode" / "loop.yaml").write_text(text)
     monkeypatch.chdir(tmp_path)
-    words = ["-m", "--config-dir", str(mine), "mode=loop", "crf=18,30", "prompt=x", "width=256", "height=256", "seconds=0.4", "engine=preview"]
+    words = ["-m", "--config-dir", str(mine), "mode=loop", "bit_depth=8,10", "prompt=x", "width=256", "height=256", "seconds=0.4", "engine=preview"]
     assert main(words) == 0
     assert len(capfd.readouterr().out.splitlines()) == 3   # two clips and the sheet

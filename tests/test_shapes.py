@@ -12,7 +12,7 @@ import pytest
 
 from aio.errors import WorkflowError
 from aio.shapes import Result, interpret, result, samplers, sound
-from aio.shapes.values import AudioLatent, AVLatent, Images, Picture, Video, VideoLatent
+from aio.shapes.values import Audio, AudioLatent, AVLatent, Images, Picture, Video, VideoLatent
 from aio.values import Media
 
 WORKFLOWS = Path(__file__).resolve().parent.parent / "workflows"
@@ -262,6 +262,23 @@ def test_a_later_part_of_a_sound_remembers_where_it_starts():
     prompt = workflow("a2v")
     prompt["61"]["inputs"] |= {"start_index": -2.0, "duration": 1.0}
     assert (clip(prompt).sound.start, clip(prompt).sound.samples) == (round(4.5 * 22050), 22050)
+
+
+def test_sounds_that_are_joined_add_up_at_the_higher_rate_and_the_first_leads():
+    def joined(direction: str) -> Audio:
+        return interpret({
+            "given": {"class_type": "LoadAudio", "inputs": {"audio": "speech.wav"}},
+            "silence": {"class_type": "EmptyAudio", "inputs": {"duration": 1.5, "sample_rate": 44100, "channels": 2}},
+            "both": {"class_type": "AudioConcat", "inputs": {"audio1": ["given", 0], "audio2": ["silence", 0], "direction": direction}},
+        }, lambda name: Media(Path(name), "audio", seconds=2.0, sample_rate=16000, channels=1))["both"][0]
+
+    assert joined("after") == Audio(round(3.5 * 44100), 44100, 2, "speech.wav")
+    assert joined("before").source is None and joined("before").samples == joined("after").samples
+
+
+def test_a_silence_without_a_rate_is_refused():
+    with pytest.raises(WorkflowError, match="sample_rate is 0"):
+        interpret({"silence": {"class_type": "EmptyAudio", "inputs": {"sample_rate": 0}}}, media)
 
 
 def test_a_video_without_sound_makes_a_silent_clip():

@@ -85,7 +85,7 @@ def test_an_mcp_client_lists_a_tool_a_mode_and_runs_one(page):
         async with streamablehttp_client(f"{page.url}/gradio_api/mcp/") as (read, write, _), ClientSession(read, write) as session:
             await session.initialize()
             listed = (await session.list_tools()).tools
-            return listed, await session.call_tool("loop", {**SMALL, "crf": 30}), await session.call_tool("t2v", {**SMALL, "width": 300})
+            return listed, await session.call_tool("loop", {**SMALL, "bit_depth": 10}), await session.call_tool("t2v", {**SMALL, "width": 300})
 
     listed, made, refused = asyncio.run(talk())
     tools = {tool.name: tool for tool in listed}
@@ -94,7 +94,7 @@ def test_an_mcp_client_lists_a_tool_a_mode_and_runs_one(page):
     assert {"type": "integer", "minimum": 256, "maximum": 1920, "multipleOf": 64, "default": 1280}.items() <= schema["width"].items()
     assert schema["fps"]["type"] == "number" and schema["control"]["enum"] == ["canny", "depth", "pose", "none"]
     assert "picture file" in schema["image"]["description"] and "256 to 1920" in schema["width"]["description"]
-    assert not made.isError and "loop-" in made.content[0].text and "crf=30" in made.content[0].text
+    assert not made.isError and "loop-" in made.content[0].text and "bit_depth=10" in made.content[0].text
     assert refused.isError and "multiple of 64" in refused.content[0].text
 
 

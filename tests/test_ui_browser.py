@@ -162,7 +162,7 @@ def test_a_mode_runs_to_a_playing_video(visit, size, mode):
     assert box["x"] >= 0 and box["x"] + box["width"] <= width
     if mode == "loop":   # a mode of one's own has no sample, but its own fields
         visitor.choose(mode)
-        expect(visitor.box("loop", "crf")).to_have_value("23", timeout=PATIENCE)
+        expect(visitor.box("loop", "bit_depth")).to_have_value("8", timeout=PATIENCE)
         visitor.fill(mode, seconds=0.4, prompt="x")
     else:
         visitor.sample(mode)

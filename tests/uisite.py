@@ -52,11 +52,10 @@ def seventh(folder: Path) -> Path:
 defaults: [base/ltx23, base/two_stage, base/made_sound, _self_]
 mode: {{name: loop, title: My loop, summary: My own text to video, workflow: {folder / 'loop.json'}}}
 fields:
-  crf: {{type: FLOAT, default: 23, min: 0, max: 51, step: 1, display_name: CRF, tooltip: Lower is better and larger}}
+  bit_depth: {{type: INT, default: 8, min: 8, max: 10, step: 2, tooltip: "10 keeps skies free of bands; for editors, as few browsers play it"}}
 patches:
-  crf:
-    - {{op: add, path: "${{pointer:save,codec.encoding}}", value: re-encode}}
-    - {{op: add, path: "${{pointer:save,codec.encoding.crf}}", value: "${{value:crf}}"}}
+  bit_depth:
+    - {{op: add, path: "${{pointer:video,bit_depth}}", value: "${{value:bit_depth}}"}}
 """, encoding="utf-8")
     return folder
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from aio.errors import ConfigError
 
-TEMPLATE_WORDS = ("value", "pick", "node", "pointer", "port", "frames", "clip_seconds", "half")
+TEMPLATE_WORDS = ("value", "pick", "node", "pointer", "port", "frames", "clip_seconds", "encoded_seconds", "half")
 """Words of aio.patch, which renders them; OmegaConf passes them untouched."""
 
 RESOLVERS = (*TEMPLATE_WORDS, "oc.select", "oc.dict.keys", "oc.dict.values")

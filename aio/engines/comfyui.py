@@ -17,7 +17,7 @@ from aio.engines import comfyui_boot, comfyui_errors, comfyui_memory
 from aio.engines.base import NO_METADATA
 from aio.engines.comfyui_boot import Folders, Library
 from aio.engines.comfyui_events import Progress, weights
-from aio.engines.comfyui_output import JobFiles, artifacts
+from aio.engines.comfyui_output import JobFiles, artifacts, tagged
 from aio.engines.worker import Worker
 from aio.errors import Cancelled, EngineError
 from aio.media.streams import write_failure
@@ -184,8 +184,11 @@ class ComfyUIEngine:
                 self._current = run
             made = asyncio.run(self._execute(library, run, prompt, request, progress, metadata))
             done = True   # a stop that comes now is too late: the clip is there
-            video = files.video(made, request.config.node(request.config.output).id, prompt, on_event)
-            return artifacts(video, f"{self.name} {self.revision}", progress.timings(), comfyui_boot.card())
+            output = request.config.node(request.config.output).id
+            video = files.video(made, output, prompt, on_event)
+            facts = artifacts(video, f"{self.name} {self.revision}", progress.timings(), comfyui_boot.card())
+            tagged(video, output, prompt, on_event)
+            return facts
         except comfyui_errors.OutOfMemory:
             after_job = "free"   # what filled the memory must not fill it again
             raise

@@ -11,6 +11,8 @@ from typing import Any
 
 from aio import whole, workflow
 from aio.errors import EngineError, MediaError, OutputError
+from aio.media import colour, tags
+from aio.media.stage import FOLDER
 from aio.media.streams import opened
 from aio.values import Artifacts, Event, OnEvent, Prompt
 
@@ -60,6 +62,31 @@ class JobFiles:
             raise EngineError(f"{node} names no file, and none has this job's prefix {self.prefix}. Did this very prompt run before?")
         on_event(Event("warning", f"{node} names no file; taking {found[-1].name}, which has this job's prefix"))
         return found[-1]
+
+
+def tagged(video: Path, output: str, prompt: Prompt, on_event: OnEvent) -> None:
+    """Tag the colours of a clip that ComfyUI has written without a word on them; where that fails the clip stays as it is, with a warning.
+
+    Pixels that were made from pictures have the matrix of BT.601 (swscale's, where nobody names one: VideoFromComponents.save_to in
+    comfy_api/latest/_input_impl/video_types.py); those of a video that only passed through have that of aio's copy, BT.709. Read as BT.709,
+    which browsers take 720 lines and more for, the first would show false colours.
+
+    Args:
+        output: id of the node that wrote it.
+    """
+    import av
+
+    source = output
+    while link := workflow.as_link(prompt[source]["inputs"].get("video")):
+        source = link[0]
+    name = prompt[source]["inputs"].get("file") if prompt[source]["class_type"] == "LoadVideo" else None
+    if name is not None and not str(name).startswith(f"{FOLDER}/"):
+        return   # the workflow's own file: nobody knows
+    try:
+        tags.tag(video, colour.BT601 if name is None else colour.BT709)
+    except (MediaError, OSError, av.error.FFmpegError) as error:
+        why = getattr(error, "strerror", None) or error
+        on_event(Event("warning", f"the clip is whole, but could not be marked with its colours ({why}): players may show them a little off"))
 
 
 def artifacts(video: Path, engine: str, timings: Mapping[str, float], card: str = "") -> Artifacts:

@@ -20,7 +20,7 @@ from aio.media.streams import read_sound, write_failure, write_mp4
 from aio.values import Artifacts, Event, Media, OnEvent, Prompt, Request
 
 CODEC = {"crf": "20", "preset": "ultrafast"}
-"""libx264: quick, and clean enough for text."""
+"""libx264: quick, and clean enough for text where the prompt names no crf."""
 
 OTHER_SHARE = 0.04
 """Share of the whole that a stage without sampling gets in the progress."""
@@ -68,7 +68,7 @@ class PreviewEngine:
             frames = self._watched(board.frames(), clip.frames, progress)
             try:
                 target.parent.mkdir(parents=True, exist_ok=True)
-                write_mp4(part, frames, board.size, clip.fps, sound, clip.sample_rate, options=CODEC, metadata=metadata)
+                write_mp4(part, frames, board.size, clip.fps, sound, clip.sample_rate, options=CODEC | _quality(prompt), metadata=metadata)
                 self._check()
                 os.replace(part, target)
             except OSError as error:
@@ -136,6 +136,13 @@ class PreviewEngine:
             return Storyboard(clip, self._locate, heading=title, details=_details(clip, work), seed=seed, wave=given), sound
         except (OSError, av.error.FFmpegError) as error:
             raise EngineError(f"a staged input cannot be read any more ({error}); give the file again") from error
+
+
+def _quality(prompt: Prompt) -> dict[str, str]:
+    """The crf that SaveVideo is to encode with, empty where it is left to choose."""
+    inputs = next((node["inputs"] for node in prompt.values() if node["class_type"] == "SaveVideo"), {})
+    crf = inputs.get("codec.encoding.crf") if inputs.get("codec.encoding") == "re-encode" else None
+    return {"crf": str(crf)} if isinstance(crf, (int, float)) else {}
 
 
 def _details(clip: shapes.Result, work: list[shapes.SamplerFacts]) -> list[str]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from aio.media.colour import image_of
 from aio.media.pictures import picture
 from aio.media.streams import frames_of
 from aio.shapes.values import Picture
@@ -125,7 +126,7 @@ def _decoded(path: Path, size: Size) -> Iterator[Any]:
     from PIL import ImageOps
 
     for frame in frames_of(path):
-        image = frame.to_image()
+        image = image_of(frame)
         yield image if image.size == size else ImageOps.fit(image, size)
 
 

@@ -1,7 +1,12 @@
-"""Pictures: the one place where Pillow opens a file that is not our own. What a file is, its content says; none starts another program."""
+"""Pictures: the one place where Pillow opens a file that is not our own. What a file is, its content says; none starts another program.
+
+`seen` makes of any picture what a viewer shows: upright, in sRGB, 8 bit, opaque. Engines get that and nothing else, so that the preview shows what
+the model sees: ComfyUI's LoadImage knows no mirroring, no colour profile and no transparency.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import re
 import warnings
 from collections.abc import Iterator
@@ -11,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aio.errors import MediaError
+from aio.media import colour
 from aio.media.bounds import USUAL, Limits, regular
 
 if TYPE_CHECKING:
@@ -39,15 +45,23 @@ _RAW_TAGS = (50706, 330)
 """DNGVersion, SubIFDs: a TIFF whose first picture is a thumbnail (NewSubfileType 1) and that has one of them is a camera's RAW file."""
 
 
+WHITE = "#ffffff"
+"""What shows behind transparent pixels, unless a field names another colour: as on paper and on web pages, where dark ink stays readable."""
+
+
+_TRANSFER = re.compile(rb"colrnclx..(..)|\x00\x00\x00\x04cICP.(.)", re.DOTALL)
+"""Where an AVIF, or a PNG, says what its numbers mean: the transfer of H.273."""
+
+
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a picture's header says. format, mode: Pillow's names. width, height: pixels, upright."""
+    """What a picture's header says. format, mode: Pillow's names. width, height: pixels, upright. plain: an engine may read the file itself."""
 
     format: str
     mode: str
     width: int
     height: int
-    animated: bool
+    plain: bool
 
 
 def unread(path: Path) -> str:
@@ -68,17 +82,30 @@ def header(path: Path, limits: Limits = USUAL) -> Header:
         MediaError: it is no picture that aio reads, damaged, or has too many pixels. OSError: it cannot be opened.
     """
     with _opened(path, limits) as image, _decoding(path):
-        across = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)   # Orientation: a quarter turn
-        size = image.size[::-1] if across else image.size
-        return Header(image.format or "", image.mode, *size, bool(getattr(image, "is_animated", False)))
+        deep = any(";16" in str(part.args) for part in image.tile)
+        turn = image.getexif().get(ORIENTATION, 1)
+        size = image.size[::-1] if turn in (5, 6, 7, 8) and image.format != "TIFF" else image.size   # of a TIFF Pillow tells the upright one
+        plain = (image.format == "PNG" and image.mode == "RGB" and not deep and turn == 1
+                 and "transparency" not in image.info and not _profile(image) and not getattr(image, "is_animated", False))
+        return Header(image.format or "", image.mode, *size, plain)
 
 
-def verify(path: Path, limits: Limits = USUAL) -> None:
-    """Find a bad checksum and a missing end. Raises as `header`."""
+def examined(path: Path, limits: Limits = USUAL) -> tuple[bool, tuple[str, ...]]:
+    """Decode a picture, to find damage; tell whether it is transparent somewhere, and in sentences what else `seen` changes. Raises as `header`."""
     with _opened(path, limits) as image, _decoding(path):
         image.verify()   # it needs a file of its own
     with _opened(path, limits) as image, _decoding(path):
+        several = getattr(image, "is_animated", False) and image.format != "MPO"   # a phone's picture holds its own thumbnails
+        notes = [f"{path.name} holds several pictures; only the first is used"] if several else []
         image.load()
+        if image.mode in _UNBOUNDED:
+            raise MediaError(f"{path.name} holds 32-bit numbers, of which nobody knows which one is white; save it with 8 or 16 bit a colour")
+        profile = _profile(image)
+        if profile and _to_srgb(image, profile)[1] is None:
+            notes.append(f"{path.name} has a colour profile that cannot be used; its colours are taken for sRGB")
+        if image.mode == "CMYK" and not profile:
+            notes.append(f"{path.name} is CMYK without a colour profile; its colours are guessed")
+        return _alpha(image) is not None, tuple(notes)
 
 
 def picture(path: Path, limits: Limits = USUAL, draft: tuple[int, int] | None = None) -> Image:
@@ -100,6 +127,93 @@ def picture(path: Path, limits: Limits = USUAL, draft: tuple[int, int] | None = 
         return image
 
 
+def seen(path: Path, limits: Limits = USUAL, background: str = WHITE) -> Image:
+    """A picture as a viewer shows it: upright, RGB of 8 bit in sRGB, on a background.
+
+    Args:
+        background: colour behind transparent pixels, `#rrggbb`.
+
+    Raises:
+        MediaError, OSError: see `header`.
+    """
+    from PIL import Image
+
+    image = picture(path, limits)
+    with _decoding(path):
+        alpha, profile = _alpha(image), _profile(image)
+        if image.mode.startswith("I;16"):
+            image = _eight_bit(image)
+        mode, transform = _to_srgb(image, profile) if profile or image.mode == "LAB" else ("RGB", None)
+        image = image if image.mode == mode else image.convert(mode)
+        image = transform.apply(image) if transform else image
+        if alpha is None:
+            return image
+        flat = Image.new("RGB", image.size, background)
+        flat.paste(image, mask=alpha)
+        return flat
+
+
+ORIENTATION = 0x0112
+"""EXIF's tag."""
+
+_UNBOUNDED = ("I", "F")
+"""Modes of 32-bit whole and broken numbers."""
+
+
+def _alpha(image: Image) -> Image | None:
+    """How opaque each pixel is; None where all are."""
+    from PIL import Image as images
+
+    if image.mode.startswith("I;16") and "transparency" in image.info:
+        import numpy as np
+
+        alpha = images.fromarray(np.where(np.asarray(image) == image.info["transparency"], 0, 255).astype(np.uint8))
+    elif image.has_transparency_data:
+        alpha = (image if "A" in image.getbands() else image.convert("RGBA")).getchannel("A")
+    else:
+        return None
+    return None if alpha.getextrema()[0] == 255 else alpha
+
+
+def _eight_bit(image: Image) -> Image:
+    """A grey picture of 9 to 16 bit, in 8."""
+    import numpy as np
+    from PIL import Image
+
+    bits = image.tag_v2.get(258, (16,))[0] if image.format == "TIFF" else 16
+    white = 2**bits - 1
+    return Image.fromarray(((np.asarray(image).astype(np.uint32) * 255 + white // 2) // white).clip(0, 255).astype(np.uint8))
+
+
+def _profile(image: Image) -> bytes | None:
+    """A picture's colour profile; None where it has none, or that of sRGB."""
+    import io
+
+    from PIL import ImageCms
+
+    profile = image.info.get("icc_profile")
+    with contextlib.suppress(ImageCms.PyCMSError, OSError, ValueError, TypeError):
+        if profile and "sRGB" in ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(io.BytesIO(profile))):
+            return None
+    return profile
+
+
+def _to_srgb(image: Image, profile: bytes | None) -> tuple[str, Any]:
+    """What brings a picture's colours from its profile to sRGB, and the mode that it takes; RGB and None where the profile is of no use."""
+    import io
+
+    from PIL import ImageCms
+
+    grey = image.mode.startswith("I;16") or image.mode in ("1", "L", "LA")
+    own = "L" if grey else image.mode if image.mode in ("CMYK", "LAB") else "RGB"
+    for mode in dict.fromkeys((own, "RGB")):   # many a grey picture has a profile of colours
+        with contextlib.suppress(ImageCms.PyCMSError, OSError, ValueError, TypeError):
+            source = ImageCms.ImageCmsProfile(io.BytesIO(profile)) if profile else ImageCms.createProfile("LAB")
+            return mode, ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, "RGB", ImageCms.Intent.RELATIVE_COLORIMETRIC,
+                                                 ImageCms.Flags.BLACKPOINTCOMPENSATION)
+    return "RGB", None
+
+
 @contextmanager
 def _opened(path: Path, limits: Limits) -> Iterator[Any]:
     """A picture whose pixels are still to be decoded; damage shows again then."""
@@ -117,6 +231,11 @@ def _opened(path: Path, limits: Limits) -> Iterator[Any]:
                 raise MediaError(f"{path.name} has far more than {limits.megapixels:g} megapixels (input.limits.megapixels); scale it down") from None
             if image.format == "TIFF" and image.tag_v2.get(254) == 1 and any(tag in image.tag_v2 for tag in _RAW_TAGS):
                 raise MediaError(f"{path.name} is a camera's RAW file, which aio does not read; save it as JPEG or PNG")
+            file.seek(0)
+            curve = _TRANSFER.search(file.read(65536)) if image.format in ("PNG", "AVIF") else None
+            file.seek(0)
+            if curve and (hdr := colour.HDR.get(int.from_bytes(curve[1] or curve[2], "big"))):
+                raise MediaError(f"{path.name} is an HDR picture ({hdr[0]}), which aio does not read; save it as an ordinary one (SDR), JPEG or PNG")
         limits.check("megapixels", image.width * image.height / 1e6, path.name, "has {} megapixels", "scale it down")
         yield image
 

@@ -6,12 +6,14 @@ import functools
 import hashlib
 import stat
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from aio.errors import MediaError
-from aio.media import pictures
+from aio.media import colour, pictures
 from aio.media.bounds import USUAL, Limits
+from aio.media.clock import HOLE, Clock
 from aio.media.streams import check_frame, check_sound, decoding, opened, picture_stream, prepare, sound_stream
 from aio.values import Media
 
@@ -102,10 +104,10 @@ def _check_readable(path: Path, field: str) -> None:
 def _image(path: Path, limits: Limits) -> Media:
     try:
         found = pictures.header(path, limits)
-        pictures.verify(path, limits)
+        transparent, notes = pictures.examined(path, limits)
     except pictures.NotAPicture:
         raise _wrong_kind(path, "image") from None
-    return Media(path, "image", found.width, found.height)
+    return Media(path, "image", found.width, found.height, transparent=transparent, notes=notes)
 
 
 def _wrong_kind(path: Path, kind: str) -> MediaError:
@@ -176,7 +178,8 @@ def _facts(path: Path, kind: str, limits: Limits, container: Any, picture: Any, 
     fps = picture.average_rate or picture.guessed_rate or (found.seconds and found.count / found.seconds)
     if not fps:
         raise _Damaged("its frames have no time")
-    return Media(path, kind, found.width, found.height, found.count, float(fps), found.seconds, rate, channels)
+    return Media(path, kind, found.width, found.height, found.count, float(fps), found.seconds, rate, channels,
+                 transparent=found.transparent, notes=found.notes)
 
 
 class _Track:
@@ -186,14 +189,14 @@ class _Track:
         self.stream, self.name, self.limits, self.decoding, self.whole = stream, name, limits, decoding, decoding
         self.count = self.packets = self.samples = self.pixels = self.width = self.height = 0
         self.channels = stream.channels if stream.type == "audio" else 0
+        self.transparent, self.notes = False, tuple[str, ...]()
         self.first: float | None = None
-        self.end = 0.0
+        self.end, self.clock, self.length = 0.0, Clock(), Fraction(0)
 
     @property
     def seconds(self) -> float:
-        """Length: of decoded sound by its samples, else from the first frame's start to the last one's end."""
-        exact = self.stream.type == "audio" and self.whole
-        return self.samples / self.stream.sample_rate if exact else max(self.end - (self.first or 0.0), 0.0)
+        """From the first frame's start to the last one's end: by the clock, else, where not all was decoded, by what the packets say."""
+        return float(self.length) if self.whole else max(self.end - (self.first or 0.0), 0.0)
 
     def packet(self, packet: Any) -> None:
         """Count a packet, and decode it while that is still wanted."""
@@ -219,15 +222,20 @@ class _Track:
         start = float(frame.time or 0.0) if frame.pts is not None else self.end
         if self.stream.type == "audio":
             self.samples += frame.samples
-            length = frame.samples / frame.sample_rate
+            lasts = Fraction(frame.samples, frame.sample_rate)
+            due = self.clock.due(frame, lasts)
+            self.length = (due if abs(due - self.length) > HOLE else self.length) + lasts
         else:
             check_frame(self.limits, self.name, frame)
             self.pixels += frame.width * frame.height
+            if self.count == 1:
+                self.transparent, self.notes = colour.is_transparent(frame), tuple(filter(None, [colour.note(frame, self.name)]))
             turned = round(frame.rotation / 90) % 2
             self.width, self.height = (frame.height, frame.width) if turned else (frame.width, frame.height)
-            length = float(frame.duration * frame.time_base) if frame.duration else 1 / float(self.stream.guessed_rate or 25)
+            lasts = frame.duration * frame.time_base if frame.duration else 1 / Fraction(self.stream.guessed_rate or 25)
+            self.length = max(self.length, self.clock.due(frame, lasts) + lasts)
         self.first = start if self.first is None else self.first
-        self.end = max(self.end, start + length)
+        self.end = max(self.end, start + float(lasts))
 
 
 def _scan(container: Any, tracks: list[_Track]) -> None:

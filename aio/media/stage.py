@@ -8,14 +8,15 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from aio.errors import MediaError
-from aio.media import pictures
+from aio.media import colour, pictures
 from aio.media.bounds import USUAL, Limits
+from aio.media.clock import Clock
 from aio.media.probe import probe, sha256
 from aio.media.streams import AAC_RATES, decoding, frames_of, opened, picture_stream, read_sound, sound_stream, write_failure, write_mp4, write_wav
 from aio.values import Media
@@ -32,18 +33,19 @@ SILENCE_RATE, SILENCE_CHANNELS = 48_000, 2
 LONGER = 10.0
 """Seconds that a sound may go on after the clip; a longer one is cut to it, for ComfyUI's LoadAudio decodes all that is there."""
 
-_IMAGE_SUFFIXES = {"PNG": ".png", "JPEG": ".jpg", "WEBP": ".webp"}
-_SOUND_SUFFIXES = {"wav": ".wav", "flac": ".flac", "mp3": ".mp3", "ogg": ".ogg", "mov": ".m4a"}
+_SOUND_SUFFIXES = {"wav": ".wav", "flac": ".flac", "mp3": ".mp3"}
+"""Sounds without a clock of their own. In others (Ogg, M4A) there may be holes, which ComfyUI's LoadAudio would close."""
 
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """What staged media are fitted to. width, height: pixels. frames: count. fps: frames a second."""
+    """What staged media are fitted to. width, height: pixels. frames: count. fps: frames a second. ground: behind transparent pixels, `#rrggbb`."""
 
     width: int
     height: int
     frames: int
     fps: float
+    ground: str = pictures.WHITE
 
     @property
     def seconds(self) -> float:
@@ -55,18 +57,23 @@ class Clip:
         return math.ceil(Fraction(sample_rate * self.frames) / Fraction(self.fps).limit_denominator(1000))
 
 
-def stage_media(media: Media, field: str, input_dir: Path, *, clip: Clip | None = None, limits: Limits = USUAL) -> tuple[str, Media]:
+def stage_media(
+    media: Media, field: str, input_dir: Path, *, clip: Clip | None = None, limits: Limits = USUAL, background: str = pictures.WHITE
+) -> tuple[str, Media]:
     """Put a file where an engine loads it, converted where that is needed.
 
-    An image keeps its bytes if it is PNG, JPEG or WebP. A sound does if it is mono or stereo at a rate that AAC knows and
-    lasts as long as the clip; else it becomes a WAV with silence at the end. One that is much longer is cut to the clip.
-    A video becomes the clip: its frames by time, scaled to cover and cropped to the middle, the last one held; its sound cut or padded to the clip.
+    An image becomes a PNG of what a viewer shows, unless it is such a PNG. A sound keeps its bytes if it is WAV, FLAC or MP3, mono or stereo at
+    a rate that AAC knows, and lasts as long as the clip; else it becomes a WAV with silence at the end. One that is much longer is cut to the clip.
+    It begins at its own first sample, also in a video given for its sound, and holes in it are silence.
+    A video becomes the clip: its frames by time, scaled to cover and cropped to the middle, the last one held; its sound cut or padded to the
+    clip. Both begin where the picture does, and keep the distance in time that they have in the file.
 
     Args:
         media: the probed file. field: name of its input.
         input_dir: the engine's input folder.
         clip: what to fit to; a sound keeps its length without it, a video needs it to be refitted.
         limits: watched while the file is decoded.
+        background: colour behind transparent pixels, `#rrggbb`.
 
     Returns:
         The name for ComfyUI's loader nodes, and the facts of the copy. A copy that is already there is used again.
@@ -78,7 +85,7 @@ def stage_media(media: Media, field: str, input_dir: Path, *, clip: Clip | None 
 
     try:
         digest = sha256(media.path)[:16]
-        stem, write = {"image": _image, "audio": _sound, "video": _video}[media.kind](media, clip, limits)
+        stem, write = {"image": _image, "audio": _sound, "video": _video}[media.kind](media, clip, limits, background)
     except MediaError as error:
         raise MediaError(str(error), field) from None
     except (OSError, av.error.FFmpegError) as error:
@@ -119,26 +126,14 @@ Plan = tuple[str, Callable[[Path], object]]
 """The end of a staged file's name, and what writes it."""
 
 
-def _image(media: Media, clip: Clip | None, limits: Limits) -> Plan:
-    found = pictures.header(media.path, limits)
-    suffix = _IMAGE_SUFFIXES.get(found.format)
-    if suffix and not found.animated and found.mode != "CMYK":   # of an animation ComfyUI would load every frame
-        return suffix, lambda part: shutil.copyfile(media.path, part)
-    return ".png", lambda part: _write_png(media.path, part, limits)
+def _image(media: Media, clip: Clip | None, limits: Limits, background: str) -> Plan:
+    if pictures.header(media.path, limits).plain:
+        return ".png", lambda part: shutil.copyfile(media.path, part)
+    shown = f"-{background.lstrip('#')}" if media.transparent else ""
+    return f"-seen{shown}.png", lambda part: pictures.seen(media.path, limits, background).save(part, "PNG", compress_level=1)
 
 
-def _write_png(source: Path, part: Path, limits: Limits) -> None:
-    from PIL import Image
-
-    upright = pictures.picture(source, limits)
-    mode = "RGBA" if "A" in upright.getbands() or "transparency" in upright.info else "RGB"
-    exif = Image.Exif()
-    exif.update(upright.getexif().items())
-    upright = upright if upright.mode == mode else upright.convert(mode)
-    upright.save(part, "PNG", exif=exif, compress_level=1)
-
-
-def _sound(media: Media, clip: Clip | None, limits: Limits) -> Plan:
+def _sound(media: Media, clip: Clip | None, limits: Limits, background: str) -> Plan:
     rate = media.sample_rate if media.sample_rate in AAC_RATES else SILENCE_RATE
     channels, wanted = min(media.channels, 2), clip.samples(rate) if clip else 0
     with opened(media.path, limits) as container:
@@ -151,9 +146,10 @@ def _sound(media: Media, clip: Clip | None, limits: Limits) -> Plan:
         return suffix, lambda part: shutil.copyfile(media.path, part)
 
     def write(part: Path) -> None:
-        write_wav(part, _at_least(read_sound(media.path, rate, channels, samples=wanted if long else None, limits=limits), wanted), rate)
+        sound = read_sound(media.path, rate, channels, samples=wanted if long else None, limits=limits, clock=Clock())
+        write_wav(part, _at_least(sound, wanted), rate)
 
-    return f"-{clip.seconds:.3f}s.wav" if clip else ".wav", write
+    return f"-timed-{clip.seconds:.3f}s.wav" if clip else "-timed.wav", write
 
 
 def _at_least(sound: Any, samples: int) -> Any:
@@ -162,11 +158,12 @@ def _at_least(sound: Any, samples: int) -> Any:
     return np.pad(sound, ((0, 0), (0, max(0, samples - sound.shape[1]))))
 
 
-def _video(media: Media, clip: Clip | None, limits: Limits) -> Plan:
-    if clip is None:
-        own = Clip(media.width // 2 * 2, media.height // 2 * 2, media.frames, media.fps)
-        return ".mp4", lambda part: _write_video(media, own, part, limits)
-    return f"-{clip.width}x{clip.height}-{clip.frames}f-{clip.fps:g}fps.mp4", lambda part: _write_video(media, clip, part, limits)
+def _video(media: Media, clip: Clip | None, limits: Limits, background: str) -> Plan:
+    size = "" if clip is None else f"-{clip.width}x{clip.height}-{clip.frames}f-{clip.fps:g}fps"
+    clip = clip or Clip(media.width // 2 * 2, media.height // 2 * 2, media.frames, media.fps)
+    shown = f"-{background.lstrip('#')}" if media.transparent else ""
+    clip = replace(clip, ground=background if media.transparent else clip.ground)
+    return f"{size}-709{shown}.mp4", lambda part: _write_video(media, clip, part, limits)
 
 
 def _write_video(media: Media, clip: Clip, part: Path, limits: Limits) -> None:
@@ -175,26 +172,36 @@ def _write_video(media: Media, clip: Clip, part: Path, limits: Limits) -> None:
     rate, channels = media.sample_rate if media.sample_rate in AAC_RATES else SILENCE_RATE, min(media.channels, 2) or SILENCE_CHANNELS
     samples, given = clip.samples(rate), np.zeros((channels, 0), np.float32)
     if media.channels:
-        given = read_sound(media.path, rate, channels, samples=samples, limits=limits)
+        picture = Clock()
+        with decoding(media.path):
+            for frame in frames_of(media.path, limits):
+                picture.due(frame, _lasts(frame))
+                if picture.zero is not None:
+                    break
+        given = read_sound(media.path, rate, channels, samples=samples, limits=limits, clock=Clock(picture.zero))
     # crf 12 is visually lossless: the copy is encoded once more after it has driven the new picture.
     write_mp4(part, _fitted(media.path, clip, limits), (clip.width, clip.height), clip.fps, _at_least(given, samples), rate,
               options={"crf": "12", "preset": "ultrafast"})
 
 
+def _lasts(frame: Any) -> Fraction:
+    """Seconds that a frame of a picture states to last, 0 where it states none."""
+    return frame.duration * frame.time_base if frame.duration and frame.time_base else Fraction(0)
+
+
 def _fitted(path: Path, clip: Clip, limits: Limits) -> Iterator[Any]:
-    """Exactly `clip.frames` frames of a video: at each time of the clip the nearest one, at the end the last one."""
-    index, held, began, fit = 0, None, 0.0, _Fit(clip)
+    """Exactly `clip.frames` frames of a video: at each time of the clip the nearest one, in a hole the one before it, at the end the last one."""
+    index, held, began, clock, fit = 0, None, Fraction(0), Clock(), _Fit(clip)
     with decoding(path):
         for frame in frames_of(path, limits):
-            start = frame.time if frame.time is not None else began
-            if held is None:
-                origin, held = start, frame
-            middle, fitted = (began + start - origin) / 2, None
-            while index < clip.frames and index / clip.fps < middle:
+            start = clock.due(frame, _lasts(frame))
+            # Frames that follow each other closely change half-way; where none came for long, the next one must not come early.
+            change, fitted = start - min(start - began, Fraction(1 / clip.fps)) / 2, None
+            while held is not None and index < clip.frames and index / clip.fps < change:
                 fitted = fitted or fit(held)
                 yield fitted
                 index += 1
-            held, began = frame, start - origin
+            held, began = frame, start
             if index == clip.frames:
                 return
         if held is None:
@@ -205,7 +212,7 @@ def _fitted(path: Path, clip: Clip, limits: Limits) -> Iterator[Any]:
 
 
 class _Fit:
-    """Turns a frame upright, scales it to cover the clip and crops it to the middle."""
+    """Turns a frame upright, scales it to cover the clip and crops it to the middle; what is transparent lies on the clip's ground."""
 
     def __init__(self, clip: Clip):
         self.clip, self.graph = clip, None
@@ -213,15 +220,16 @@ class _Fit:
     def __call__(self, frame: Any) -> Any:
         import av
 
+        turned, frame = round(frame.rotation / 90) % 4, colour.on_ground(frame, self.clip.ground)
         if self.graph is None:
             size = f"{self.clip.width}:{self.clip.height}"
-            turn = {1: ["transpose=cclock"], 2: ["hflip", "vflip"], 3: ["transpose=clock"]}.get(round(frame.rotation / 90) % 4, [])
-            fit = [f"scale={size}:force_original_aspect_ratio=increase:force_divisible_by=2:flags=bilinear", f"crop={size}",
-                   "setsar=1", "format=yuv420p"]
+            before, after = colour.to_709(frame)
+            turn = {1: ["transpose=cclock"], 2: ["hflip", "vflip"], 3: ["transpose=clock"]}.get(turned, [])
+            fit = [f"scale={size}:force_original_aspect_ratio=increase:force_divisible_by=2:flags=bilinear", f"crop={size}", "setsar=1"]
             self.graph = av.filter.Graph()
             last = self.graph.add_buffer(
                 width=frame.width, height=frame.height, format=frame.format.name, time_base=frame.time_base)
-            for name, _, arguments in (step.partition("=") for step in turn + fit):
+            for name, _, arguments in (step.partition("=") for step in before + turn + fit + after):
                 following = self.graph.add(name, arguments)
                 last.link_to(following)
                 last = following

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import itertools
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from fractions import Fraction
@@ -11,7 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aio.errors import MediaError, OutputError
+from aio.media import colour
 from aio.media.bounds import USUAL, Limits, regular
+from aio.media.clock import LAYOUTS, Clock, Resampler
 
 if TYPE_CHECKING:
     import av
@@ -26,8 +29,6 @@ AAC_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 1200
 
 LARGE = 9_000_000
 """Pixels of a frame, a little more than 4K has."""
-
-_LAYOUTS = {1: "mono", 2: "stereo"}
 
 
 @contextmanager
@@ -132,13 +133,15 @@ def sound_stream(container: av.container.InputContainer) -> Any:
 
 
 def read_sound(
-    path: Path, sample_rate: int, channels: int, *, start: int = 0, samples: int | None = None, limits: Limits = USUAL
+    path: Path, sample_rate: int, channels: int, *, start: int = 0, samples: int | None = None, limits: Limits = USUAL, clock: Clock | None = None
 ) -> np.ndarray:
     """Decode a file's sound, no further than it is wanted.
 
     Args:
         sample_rate: Hz of the result. channels: 1 or 2.
         start: first sample of the result, samples: most of them.
+        clock: what the result keeps to: it begins where the clock shows 0, holes are silence, overlaps are cut.
+            Without it all samples follow each other, as in ComfyUI's loaders.
 
     Returns:
         float32 of shape (channels, n), from -1 to 1.
@@ -146,31 +149,31 @@ def read_sound(
     Raises:
         MediaError: it has no sound, is damaged, or exceeds a limit. OSError, av.error.FFmpegError: it cannot be opened.
     """
-    import av
     import numpy as np
 
-    blocks, at, end = [np.zeros((channels, 0), np.float32)], 0, None if samples is None else start + samples
+    blocks, at, end = [np.zeros((channels, 0), np.float32)], 0, math.inf if samples is None else start + samples
     with opened(path, limits) as container, decoding(path):
         stream = sound_stream(container)
         if stream is None:
             raise MediaError(f"{path.name} holds no sound; give another file")
         check_sound(limits, path.name, stream)
-        resampler = av.AudioResampler(format="fltp", layout=_LAYOUTS[channels], rate=sample_rate)
-        for source in itertools.chain(_each(container.decode(stream)), [None]):
-            for frame in resampler.resample(source):
-                if at + frame.samples > start:
-                    blocks.append(frame.to_ndarray()[:, max(start - at, 0) :])
-                at += frame.samples
-            if end is not None and at >= end:
+        resampler = Resampler(sample_rate, channels, timed=clock is not None)
+        for frame in itertools.chain(container.decode(stream), [None]):
+            due, lasts = Fraction(0), Fraction(frame.samples, frame.sample_rate) if frame else Fraction(0)
+            if clock and frame:
+                due = clock.due(frame, lasts)
+                if due + lasts <= 0:
+                    continue
+                frame = frame if due * sample_rate < end else None   # a hole may last for hours
+                limits.check("seconds", float(due) - start / sample_rate if frame else 0, path.name, "lasts longer than {} s", "cut it")
+            for block in resampler.feed(frame, due):
+                if at + block.shape[1] > start:
+                    blocks.append(block[:, max(start - at, 0) :])
+                at += block.shape[1]
+            if at >= end or frame is None:
                 break
             limits.check("seconds", (at - start) / sample_rate, path.name, "lasts longer than {} s", "cut it")
         return np.concatenate(blocks, axis=1)[:, :samples]
-
-
-def _each(frames: Iterable[Any]) -> Iterator[Any]:
-    for frame in frames:
-        frame.pts = None  # gaps in a stream's clock are not sound; ComfyUI's LoadAudio ignores the clock too
-        yield frame
 
 
 def write_mp4(
@@ -184,10 +187,10 @@ def write_mp4(
     options: Mapping[str, str],
     metadata: Mapping[str, str] | None = None,
 ) -> None:
-    """Write H.264 in yuv420p and AAC, ready to be streamed, one frame in memory at a time.
+    """Write H.264 in yuv420p, BT.709, and AAC, ready to be streamed, one frame in memory at a time.
 
     Args:
-        frames: av.VideoFrame, or uint8 arrays of shape (height, width, 3).
+        frames: uint8 arrays of shape (height, width, 3), or av.VideoFrame as `colour.to_709` makes them.
         size: width and height, even. fps: frames a second; the rate written is ComfyUI's, in thousandths.
         sound: float32 of shape (channels, n). sample_rate: Hz.
         options: of libx264, such as crf and preset. metadata: tags of the container, any key.
@@ -203,12 +206,13 @@ def write_mp4(
         container.metadata.update(metadata or {})
         video = container.add_stream("libx264", rate=rate, options=dict(options))
         (video.width, video.height), video.pix_fmt = size, "yuv420p"
+        colour.tag(video.codec_context)
         audio, written = None, 0
         if sound is not None:
-            audio = container.add_stream("aac", rate=sample_rate, layout=_LAYOUTS[len(sound)])
+            audio = container.add_stream("aac", rate=sample_rate, layout=LAYOUTS[len(sound)])
         for index, frame in enumerate(frames):
             frame = frame if isinstance(frame, av.VideoFrame) else av.VideoFrame.from_ndarray(frame, format="rgb24")
-            frame = frame.reformat(format="yuv420p")
+            frame = colour.of_rgb(frame)
             frame.pts, frame.time_base, frame.pict_type = index, 1 / rate, 0
             container.mux(video.encode(frame))
             if audio is not None:  # side by side, so that the muxer need not hold either back
@@ -222,11 +226,11 @@ def write_mp4(
 
 
 def write_wav(path: Path, sound: np.ndarray, sample_rate: int) -> None:
-    """Write 16-bit PCM. Raises OSError."""
+    """Write 32-bit float PCM, which keeps every sample as it was decoded. Raises OSError."""
     import av
 
     with av.open(str(path), "w", format="wav") as container:
-        stream = container.add_stream("pcm_s16le", rate=sample_rate, layout=_LAYOUTS[len(sound)])
+        stream = container.add_stream("pcm_f32le", rate=sample_rate, layout=LAYOUTS[len(sound)])
         for start in range(0, sound.shape[1], sample_rate):
             _encode(container, stream, sound[:, start : start + sample_rate], start, sample_rate)
         container.mux(stream.encode(None))
@@ -237,7 +241,7 @@ def _encode(container: Any, stream: Any, block: np.ndarray, start: int, sample_r
     import numpy as np
 
     if block.shape[1]:
-        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(block), format="fltp", layout=_LAYOUTS[len(block)])
+        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(block), format="fltp", layout=LAYOUTS[len(block)])
         frame.sample_rate, frame.pts, frame.time_base = sample_rate, start, Fraction(1, sample_rate)
         container.mux(stream.encode(frame))
 

@@ -79,6 +79,24 @@ def _trim_audio(node: Node) -> Outputs:
     return (replace(audio, samples=count, start=audio.start + first),)
 
 
+def _empty_audio(node: Node) -> Outputs:
+    rate, channels = (round(_finite(node, name, usual)) for name, usual in (("sample_rate", 44_100), ("channels", 2)))
+    if rate < 1:
+        node.fail(f"input sample_rate is {rate}; give at least 1")
+    return (Audio(round(_finite(node, "duration", 60.0) * rate), rate, channels),)
+
+
+def _join_audio(node: Node) -> Outputs:
+    first, second = node.want("audio1", Audio, None), node.want("audio2", Audio, None)
+    if first is None or second is None:
+        return (first or second,)
+    rate = max(first.sample_rate, second.sample_rate)
+    samples = sum(-(-one.samples * rate // one.sample_rate) for one in (first, second))
+    leading = second if node.value("direction") == "before" else first
+    # Known by what begins it: a sound of the model's, or silence, has no source.
+    return (replace(leading, samples=samples, sample_rate=rate, channels=2, start=round(leading.start * rate / leading.sample_rate)),)
+
+
 def _load_video(node: Node) -> Outputs:
     name = str(node.value("file"))
     media = node.media(name)
@@ -122,6 +140,8 @@ RULES: dict[str, Rule] = {
     "SDPoseDrawKeypoints": _control("keypoints", "pose"),
     "LoadAudio": _load_audio,
     "TrimAudioDuration": _trim_audio,
+    "EmptyAudio": _empty_audio,
+    "AudioConcat": _join_audio,
     "LoadVideo": _load_video,
     "GetVideoComponents": _components,
     "CreateVideo": _create_video,

@@ -6,6 +6,8 @@ arithmetic: ComfyUI v0.33.0, comfy/ldm/lightricks/vae/audio_vae.py, vocoders/voc
 
 from __future__ import annotations
 
+from aio.geometry import ENCODE_BLOCK, ENCODE_RATE
+
 SAMPLE_RATE = 48_000
 """Hz of generated sound: `bwe.output_sampling_rate`."""
 
@@ -20,9 +22,6 @@ HOP = 160
 
 STEP = 4
 """Mel frames of one latent step: LATENT_DOWNSAMPLE_FACTOR in audio_vae.py."""
-
-ENCODE_RATE, ENCODE_BLOCK = 44_100, 4096
-"""Hz to which VAEEncodeAudio resamples first, and the samples to a whole number of which VAE.encode crops (sd.py)."""
 
 
 def latents_of_frames(frames: int, fps: float) -> int:

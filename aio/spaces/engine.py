@@ -16,7 +16,7 @@ from aio.config import Config
 from aio.duration import Estimate
 from aio.engines import choose as engines
 from aio.engines.base import NO_METADATA, Engine
-from aio.engines.comfyui_output import JobFiles, artifacts
+from aio.engines.comfyui_output import JobFiles, artifacts, tagged
 from aio.errors import AioError, Cancelled, ConfigError, EngineError, GpuAborted, IllegalDuration
 from aio.media.streams import decoding, opened
 from aio.spaces import plain, refusals
@@ -180,6 +180,7 @@ class ZeroGPUEngine:
                 continue   # no film, or half of one
             if found.frames == there == frames:
                 on_event(Event("warning", f"the GPU call ended without a result; taking {path.name}, which has this job's prefix"))
+                tagged(found.video, request.config.node(request.config.output).id, prompt, on_event)
                 return found
         return None
 

@@ -2,6 +2,7 @@
 
 import math
 
+import torch
 from comfy_api.latest import ComfyExtension, io
 
 
@@ -73,12 +74,57 @@ class LTXVRescaleGuidance(io.ComfyNode):
         return io.NodeOutput(patched)
 
 
+def pink(samples, sample_rate, seed):
+    """Pink noise of RMS 1 and at least 20 Hz, the same for the same seed.
+
+    Args:
+        samples: count, sample_rate: Hz.
+    """
+    white = torch.randn(samples, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    hertz = torch.fft.rfftfreq(samples, 1 / sample_rate, dtype=torch.float64)
+    weight = torch.where(hertz >= 20, hertz.clamp(min=20).rsqrt(), 0.0)   # power that falls as 1/f; below 20 Hz nothing is heard
+    made = torch.fft.irfft(torch.fft.rfft(white) * weight, samples)
+    level = made.square().mean().sqrt()
+    return (made / level if level > 0 else made).float()
+
+
+class AudioPinkNoise(io.ComfyNode):
+    """A little noise in a sound that a model listens to: speech that is too clean can leave a face still."""
+
+    @classmethod
+    def define_schema(cls):
+        """Name, inputs and outputs."""
+        return io.Schema(
+            node_id="AudioPinkNoise",
+            display_name="Audio, Add Pink Noise",
+            category="audio",
+            description="Adds pink noise to a sound, the same in all channels. For the copy that a model is conditioned on: LTX-2 may leave a face "
+                        "still when speech is too clean. Return the clean sound with the video.",
+            inputs=[
+                io.Audio.Input("audio"),
+                io.Float.Input("level", default=-35.0, min=-100.0, max=0.0, step=0.5,
+                               tooltip="Loudness (RMS) of the noise in dB, counted from the loudest sample of the sound."),
+                io.Int.Input("seed", default=0, min=0, max=0xffffffffffffffff, control_after_generate=True),
+            ],
+            outputs=[io.Audio.Output()],
+        )
+
+    @classmethod
+    def execute(cls, audio, level, seed) -> io.NodeOutput:
+        """The sound with noise in it."""
+        clean, rate = audio["waveform"], audio["sample_rate"]
+        if not clean.numel():
+            return io.NodeOutput(audio)
+        noise = pink(clean.shape[-1], rate, seed).to(clean) * clean.abs().max() * 10 ** (level / 20)
+        return io.NodeOutput({**audio, "waveform": clean + noise})
+
+
 class Nodes(ComfyExtension):
     """What ComfyUI asks a pack for."""
 
     async def get_node_list(self):
         """The classes."""
-        return [LTXVRescaleGuidance]
+        return [LTXVRescaleGuidance, AudioPinkNoise]
 
 
 async def comfy_entrypoint():
