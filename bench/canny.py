@@ -126,17 +126,17 @@ def main() -> None:
         found = {pair: {key: traced(one, *pair) / max(known[key], 1e-9) for key, one in thinned.items()} for pair in pairs}
     else:
         found = {chosen: {key: ours(one, *chosen) / max(known[key], 1e-9) for key, one in guides.items()}}
-    if not asked.grid:
-        print(f"{'thresholds ' + str(chosen):24}" + "".join(f"{f'{w}x{h}':>22}" for w, h in CLIPS))
+        print(f"{f'V %, x ours, {chosen}':24}" + "".join(f"{f'{w}x{h}':>16}" for w, h in CLIPS))
         for name in given:
-            row = (f"{100 * known[name, size]:6.2f} {100 * known[name, size] * found[chosen][name, size]:6.2f} % x{found[chosen][name, size]:5.2f}" for size in CLIPS)
-            print(f"{name:24}" + "".join(f"{cell:>22}" for cell in row))
+            cells = (f"{100 * known[name, size]:.2f} x{found[chosen][name, size]:.2f}" for size in CLIPS)
+            print(f"{name:24}" + "".join(f"{cell:>16}" for cell in cells))
     rows = []
     for pair, ratios in found.items():
         medians = [statistics.median(ratios[name, size] for name in given) for size in CLIPS]
         rows.append((max(map(factor, medians)), max(map(factor, ratios.values())), statistics.median(ratios.values()), medians, pair))
     for worst_median, worst, median, medians, (low, high) in sorted(rows, reverse=True)[-15:]:
-        print(f"{low:.2f}/{high:.2f}  median x{median:.2f} (by size {' '.join(f'{one:.2f}' for one in medians)}, farthest {worst_median:.2f}), worst picture {worst:.2f}")
+        sizes = " ".join(f"{one:.2f}" for one in medians)
+        print(f"{low:.2f}/{high:.2f}  median x{median:.2f} (by size {sizes}, farthest {worst_median:.2f}), worst picture {worst:.2f}")
 
 
 if __name__ == "__main__":
