@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from realcomfyui import comfy, comfy_folder  # noqa: F401  fixtures
 
 from aio.errors import WorkflowError
 from aio.shapes import Result, interpret, result, samplers, sound
@@ -327,3 +328,31 @@ def test_latents_of_an_empty_sound(frames, fps, latents):
 @pytest.mark.parametrize(("samples", "rate", "latents"), [(111169, 22050, 126), (242000, 48000, 126), (48000, 48000, 24)])
 def test_latents_of_a_given_sound(samples, rate, latents):
     assert sound.latents_of_samples(samples, rate) == latents
+
+
+WAYS = [
+    {"resize_type": "scale dimensions", "width": 333, "height": 0, "crop": "disabled"},
+    {"resize_type": "scale dimensions", "width": 320, "height": 200, "crop": "center"},
+    {"resize_type": "scale by multiplier", "multiplier": 0.37},
+    {"resize_type": "scale longer dimension", "longer_size": 1024},
+    {"resize_type": "scale shorter dimension", "shorter_size": 500},
+    {"resize_type": "scale width", "width": 77},
+    {"resize_type": "scale height", "height": 77},
+    {"resize_type": "scale total pixels", "megapixels": 0.3},
+    {"resize_type": "scale to multiple", "multiple": 48},
+]
+
+
+@pytest.mark.comfyui
+@pytest.mark.parametrize("size", [(1280, 704), (704, 1280), (251, 251), (333, 41)])
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: way["resize_type"])
+def test_a_resized_picture_has_the_size_that_the_real_node_gives_it(way, size, comfy):  # noqa: F811
+    import torch
+    from comfy_extras.nodes_post_processing import ResizeImageMaskNode
+
+    node = {"input": ["0", 0], "scale_method": "area", "resize_type": way["resize_type"]}
+    node |= {f"resize_type.{name}": value for name, value in way.items() if name != "resize_type"}
+    picture = {"class_type": "EmptyImage", "inputs": {"width": size[0], "height": size[1], "batch_size": 2}}
+    found = interpret({"0": picture, "1": {"class_type": "ResizeImageMaskNode", "inputs": node}}, media)["1"][0]
+    real = ResizeImageMaskNode.execute(torch.zeros(2, size[1], size[0], 3), "area", way).result[0]
+    assert (found.count, found.height, found.width) == tuple(real.shape[:3])
