@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 from realcomfyui import comfy, comfy_folder  # noqa: F401  fixtures
 
+from aio import check, config, duration, schema
 from aio.errors import WorkflowError
 from aio.shapes import Result, interpret, result, samplers, sound
 from aio.shapes.values import Audio, AudioLatent, AVLatent, Images, Picture, Video, VideoLatent
@@ -356,3 +357,25 @@ def test_a_resized_picture_has_the_size_that_the_real_node_gives_it(way, size, c
     found = interpret({"0": picture, "1": {"class_type": "ResizeImageMaskNode", "inputs": node}}, media)["1"][0]
     real = ResizeImageMaskNode.execute(torch.zeros(2, size[1], size[0], 3), "area", way).result[0]
     assert (found.count, found.height, found.width) == tuple(real.shape[:3])
+
+
+def styled(control, **params):
+    found = check.sample(config.compose(["mode=style"]), {"control": control, **params})
+    return check.draw(found)[1], {str(found.values[name]): facts for name, facts in found.media.items()}.__getitem__
+
+
+@pytest.mark.parametrize("control", ["canny", "depth", "pose"])
+def test_the_preview_knows_what_the_style_mode_follows(control):
+    prompt, given = styled(control)
+    found = result(prompt, interpret(prompt, given, schema.load()))
+    assert [(picture.kind, picture.control) for picture in found.pictures] == [("video", control)]
+
+
+def test_a_control_costs_time_for_each_picture_and_poses_for_each_person():
+    def seconds(*given, **params):
+        return duration.estimate(duration.work(*styled(*given, **params)), config.compose(["mode=style"]).data).parts.get("Control", 0)
+
+    assert seconds("none") == 0 < seconds("canny") < seconds("depth") < seconds("pose", people=1)
+    one, two, four = (seconds("pose", people=people) for people in (1, 2, 4))
+    assert four - two == pytest.approx(2 * (two - one), abs=0.1)
+    assert seconds("pose", seconds=2.0) < seconds("pose", seconds=4.0)
