@@ -194,17 +194,20 @@ def _affecting(config: Config) -> set[str]:
 
 
 def _effective(config: Config) -> set[str]:
-    """Fields of which another value gives another prompt, in this preset."""
+    """Fields of which another value gives another prompt, in this preset, where their own condition holds."""
     optional = {f.name: f"aio/{f.name}" for f in config.fields.values() if f.type in MEDIA_TYPES and f.optional}
-    job, found = sample(config, optional), set()
-    _, before = draw(job)
+    bases, found = [optional, *({**optional, **chosen} for _, chosen in _variants(config))], set()
     for name, field in config.fields.items():
-        try:
-            other = sample(config, {**optional, name: _other(field, job.values[name])})
-            if fields.holds(field.when, {**config.values, **job.values}) and draw(other)[1] != before:
-                found.add(name)
-        except AioError:
-            continue   # not a value that it can have here
+        for params in bases:
+            try:
+                job = sample(config, params)
+                if not fields.holds(field.when, {**config.values, **job.values}):
+                    continue   # e.g. people, which control=canny does not have
+                if draw(sample(config, {**params, name: _other(field, job.values[name])}))[1] != draw(job)[1]:
+                    found.add(name)
+            except AioError:
+                continue   # not a value that it can have here
+            break
     return found
 
 

@@ -27,7 +27,7 @@ MANIFEST_FILES = (
     *("*.py", "utils/*.py", "comfy/*.py", "comfy/ldm/lightricks/**/*.py", "comfy/text_encoders/lt.py"),
     *("comfy_execution/*.py", "comfy_api/latest/*.py", "comfy_extras/nodes_lt*.py"),
     *(f"comfy_extras/nodes_{name}.py" for name in ("video", "audio", "custom_sampler", "images", "mask", "canny", "math", "primitive")),
-    *(f"comfy_extras/nodes_{name}.py" for name in ("moge", "depth_anything_3", "sdpose", "hunyuan", "post_processing")),
+    *(f"comfy_extras/nodes_{name}.py" for name in ("moge", "depth_anything_3", "sdpose", "rtdetr", "hunyuan", "post_processing")),
 )
 """What aio imports or a workflow runs, as patterns under the ComfyUI folder."""
 _LINE = 10_000

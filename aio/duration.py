@@ -22,11 +22,13 @@ class Work:
 
     Attributes:
         result: the clip. samplers: steps, passes and tokens of each sampler. counts: class_type -> number of nodes.
+        looks: class_type -> pictures that its nodes look at, those that look for several people counted once for each.
     """
 
     result: shapes.Result
     samplers: tuple[SamplerFacts, ...]
     counts: Mapping[str, int]
+    looks: Mapping[str, int]
 
     @property
     def pixels(self) -> int:
@@ -72,7 +74,8 @@ def work(prompt: Prompt, media: Callable[[str], Media]) -> Work:
         WorkflowError: the prompt's shapes do not fit.
     """
     known = shapes.interpret(prompt, media, schema.load())
-    return Work(shapes.result(prompt, known), tuple(shapes.samplers(prompt, known)), Counter(node["class_type"] for node in prompt.values()))
+    counts = Counter(node["class_type"] for node in prompt.values())
+    return Work(shapes.result(prompt, known), tuple(shapes.samplers(prompt, known)), counts, shapes.looks(prompt, known))
 
 
 def media_of(request: Request) -> Callable[[str], Media]:
@@ -105,6 +108,7 @@ def estimate(work: Work, data: Mapping[str, Any]) -> Estimate:
     parts["Guides"] = costs["guide_s"] * count("LTXVAddGuide", "LTXVImgToVideoInplace", "LTXVImgToVideo")
     parts["Sound"] = costs["audio_s"] * count("LTXVAudioVAEDecode", "LTXVAudioVAEEncode")
     parts["Decode"] = costs["decode_s_per_mpx_frame"] * work.pixels / 1e6
+    parts["Control"] = sum(seconds * work.looks.get(name, 0) for name, seconds in costs["look_s"].items())
     parts |= costs["extra_s"]
     parts = {name: seconds * scale for name, seconds in parts.items()}
     parts["Write mp4"] = costs["encode_s_per_mpx_frame"] * work.pixels / 1e6

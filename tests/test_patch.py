@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aio import check, config, workflow
+from aio import check, config, registry, workflow
 from aio.errors import ConfigError, PatchError
 from aio.patch import apply, render
 from aio.values import Operation
@@ -92,12 +92,36 @@ def test_keyframe_crops_its_guides_before_the_upscale():
     assert prompt["40"]["inputs"]["samples"][0] == "75" and prompt["75"]["class_type"] == "LTXVCropGuides"
 
 
-@pytest.mark.parametrize(
-    ("control", "node"), [("canny", "Canny"), ("depth", "MoGeRender"), ("pose", "SDPoseDrawKeypoints"), ("none", "ImageScale")]
-)
-def test_style_follows_the_chosen_control(control, node):
-    prompt = prompt_of("mode=style", control=control)
-    assert prompt[prompt["85"]["inputs"]["image"][0]]["class_type"] == node
+def chain(prompt, node="85", name="image"):
+    """Classes of the nodes behind an input, nearest first, along the pictures."""
+    while True:
+        inputs = prompt[node]["inputs"]
+        link = inputs.get(name) or next((inputs[key] for key in ("image", "input", "keypoints", "moge_geometry", "video") if key in inputs), None)
+        if not isinstance(link, list):
+            return
+        node, name = link[0], ""
+        yield prompt[node]["class_type"]
+
+
+@pytest.mark.parametrize(("control", "nodes"), [
+    ("canny", ["Canny", "ImageScale", "GetVideoComponents"]),
+    ("depth", ["ImageScale", "MoGeRender", "MoGeInference", "GetVideoComponents"]),
+    ("pose", ["ImageScale", "SDPoseDrawKeypoints", "SDPoseKeypointExtractor", "ResizeImageMaskNode", "GetVideoComponents"]),
+    ("none", ["ImageScale", "GetVideoComponents"]),
+])
+def test_depth_and_poses_are_found_before_the_shrinking_and_edges_after_it(control, nodes):
+    assert list(chain(prompt_of("mode=style", control=control)))[:len(nodes)] == nodes
+
+
+def test_poses_are_found_in_people_as_the_official_blueprint_does():
+    prompt = prompt_of("mode=style", control="pose", people=3)
+    assert prompt["pose"]["inputs"]["bboxes"] == ["people", 0]
+    assert prompt["pose"]["inputs"]["image"] == prompt["people"]["inputs"]["image"] == ["pose_frames", 0]
+    assert prompt["people"]["inputs"] | {"threshold": 0.5, "class_name": "person", "max_detections": 3} == prompt["people"]["inputs"]
+    assert prompt["pose_frames"]["inputs"]["resize_type.longer_size"] == 1024
+    drawn = {"draw_feet": True, "stick_width": 4, "face_point_size": 2, "score_threshold": 0.5}
+    assert prompt["pose_image"]["inputs"] | drawn == prompt["pose_image"]["inputs"]
+    assert {ref.name for ref in registry.models_of(prompt)} >= {"rt_detr_v4-x-hgnet_fp16.safetensors", "sdpose_wholebody_fp16.safetensors"}
 
 
 def test_a_style_image_becomes_the_first_frame():

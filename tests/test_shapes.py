@@ -9,7 +9,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from realcomfyui import comfy, comfy_folder  # noqa: F401  fixtures
 
+from aio import check, config, duration, schema
 from aio.errors import WorkflowError
 from aio.shapes import Result, interpret, result, samplers, sound
 from aio.shapes.values import Audio, AudioLatent, AVLatent, Images, Picture, Video, VideoLatent
@@ -327,3 +329,53 @@ def test_latents_of_an_empty_sound(frames, fps, latents):
 @pytest.mark.parametrize(("samples", "rate", "latents"), [(111169, 22050, 126), (242000, 48000, 126), (48000, 48000, 24)])
 def test_latents_of_a_given_sound(samples, rate, latents):
     assert sound.latents_of_samples(samples, rate) == latents
+
+
+WAYS = [
+    {"resize_type": "scale dimensions", "width": 333, "height": 0, "crop": "disabled"},
+    {"resize_type": "scale dimensions", "width": 320, "height": 200, "crop": "center"},
+    {"resize_type": "scale by multiplier", "multiplier": 0.37},
+    {"resize_type": "scale longer dimension", "longer_size": 1024},
+    {"resize_type": "scale shorter dimension", "shorter_size": 500},
+    {"resize_type": "scale width", "width": 77},
+    {"resize_type": "scale height", "height": 77},
+    {"resize_type": "scale total pixels", "megapixels": 0.3},
+    {"resize_type": "scale to multiple", "multiple": 48},
+]
+
+
+@pytest.mark.comfyui
+@pytest.mark.parametrize("size", [(1280, 704), (704, 1280), (251, 251), (333, 41)])
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: way["resize_type"])
+def test_a_resized_picture_has_the_size_that_the_real_node_gives_it(way, size, comfy):  # noqa: F811
+    import torch
+    from comfy_extras.nodes_post_processing import ResizeImageMaskNode
+
+    node = {"input": ["0", 0], "scale_method": "area", "resize_type": way["resize_type"]}
+    node |= {f"resize_type.{name}": value for name, value in way.items() if name != "resize_type"}
+    picture = {"class_type": "EmptyImage", "inputs": {"width": size[0], "height": size[1], "batch_size": 2}}
+    found = interpret({"0": picture, "1": {"class_type": "ResizeImageMaskNode", "inputs": node}}, media)["1"][0]
+    real = ResizeImageMaskNode.execute(torch.zeros(2, size[1], size[0], 3), "area", way).result[0]
+    assert (found.count, found.height, found.width) == tuple(real.shape[:3])
+
+
+def styled(control, **params):
+    found = check.sample(config.compose(["mode=style"]), {"control": control, **params})
+    return check.draw(found)[1], {str(found.values[name]): facts for name, facts in found.media.items()}.__getitem__
+
+
+@pytest.mark.parametrize("control", ["canny", "depth", "pose"])
+def test_the_preview_knows_what_the_style_mode_follows(control):
+    prompt, given = styled(control)
+    found = result(prompt, interpret(prompt, given, schema.load()))
+    assert [(picture.kind, picture.control) for picture in found.pictures] == [("video", control)]
+
+
+def test_a_control_costs_time_for_each_picture_and_poses_for_each_person():
+    def seconds(*given, **params):
+        return duration.estimate(duration.work(*styled(*given, **params)), config.compose(["mode=style"]).data).parts.get("Control", 0)
+
+    assert seconds("none") == 0 < seconds("canny") < seconds("depth") < seconds("pose", people=1)
+    one, two, four = (seconds("pose", people=people) for people in (1, 2, 4))
+    assert four - two == pytest.approx(2 * (two - one), abs=0.1)
+    assert seconds("pose", seconds=2.0) < seconds("pose", seconds=4.0)

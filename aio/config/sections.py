@@ -143,6 +143,7 @@ class Duration:
     guide_s: Amount
     audio_s: Amount
     load_s: dict[str, Amount]
+    look_s: dict[str, Amount]
     extra_s: dict[str, Amount]
 
 

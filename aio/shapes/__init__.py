@@ -37,7 +37,7 @@ from aio.shapes.values import (
     find,
 )
 from aio.values import Media, Prompt
-from aio.workflow import links, title, titled
+from aio.workflow import as_link, links, title, titled
 
 RULES: dict[str, Rule] = sampling.RULES | footage.RULES
 """class_type -> rule, for every class that bears size, length, rate, sound or pictures."""
@@ -176,6 +176,18 @@ def _sampler(node: Node) -> SamplerFacts:
         guides=latent.guides if latent else 0,
         seed=seed if isinstance(seed, int) else None,
     )
+
+
+def looks(prompt: Prompt, shapes: Shapes) -> Mapping[str, int]:
+    """class_type -> pictures that nodes of the class are given as `image`; with `bboxes`, times the people that these may hold."""
+    found = Counter[str]()
+    for node_id in shapes:
+        node = Node(prompt, node_id, shapes, _no_media)
+        image, boxes = find(node.value("image"), Images), as_link(prompt[node_id]["inputs"].get("bboxes"))
+        if image:
+            people = prompt[boxes[0]]["inputs"].get("max_detections") if boxes else 1
+            found[prompt[node_id]["class_type"]] += image.count * (max(people, 1) if isinstance(people, int) else 1)
+    return found
 
 
 def result(prompt: Prompt, shapes: Shapes) -> Result:

@@ -12,7 +12,7 @@ from fractions import Fraction
 from typing import Any
 
 from aio.shapes.node import Node, Outputs, Rule
-from aio.shapes.values import Audio, Images, Opaque, Picture, Video
+from aio.shapes.values import Audio, Images, Opaque, Picture, Video, find
 
 
 def _finite(node: Node, name: str, default: float = 0) -> Any:
@@ -30,11 +30,50 @@ def _load_image(node: Node) -> Outputs:
 
 
 def _scale(node: Node) -> Outputs:
-    image, width, height = node.want("image", Images), _finite(node, "width"), _finite(node, "height")
+    return (_sized(node.want("image", Images), _finite(node, "width"), _finite(node, "height")),)
+
+
+def _sized(image: Images, width: Any, height: Any) -> Images:
+    """The picture at a size of which 0 stands for what keeps its shape."""
     if not width and not height:
-        return (image,)
-    return (replace(image, width=width or max(1, round(image.width * height / max(image.height, 1))),
-                    height=height or max(1, round(image.height * width / max(image.width, 1)))),)
+        return image
+    return replace(image, width=width or max(1, round(image.width * height / max(image.height, 1))),
+                   height=height or max(1, round(image.height * width / max(image.width, 1))))
+
+
+def _resize(node: Node) -> Outputs:
+    """ResizeImageMaskNode (nodes_post_processing.py) on a picture; of a mask nothing reads the size."""
+    image, way = find(node.value("input"), Images), node.value("resize_type")
+    if image is None:
+        return (node.value("input"),)
+    width, height = max(image.width, 1), max(image.height, 1)
+
+    def number(name: str) -> Any:
+        return max(_finite(node, f"resize_type.{name}"), 0)
+
+    def by(factor: float) -> Outputs:
+        return (replace(image, width=round(width * factor), height=round(height * factor)),)
+
+    def edge(now: int, wanted: Any) -> Outputs:   # in the node's own order: a half is rounded like there
+        return (replace(image, width=round(width / now * wanted), height=round(height / now * wanted)),)
+
+    match way:
+        case "scale dimensions" | "scale width" | "scale height":
+            return (_sized(image, number("width"), number("height")),)
+        case "scale longer dimension":
+            return edge(max(width, height), number("longer_size"))
+        case "scale shorter dimension":
+            return edge(min(width, height), number("shorter_size"))
+        case "scale by multiplier":
+            return by(number("multiplier"))
+        case "scale total pixels":
+            return by(math.sqrt(int(number("megapixels") * 1024**2) / (width * height)))
+        case "scale to multiple":
+            step = max(number("multiple"), 1)
+            whole = (width // step * step, height // step * step)
+            return (replace(image, width=whole[0], height=whole[1]) if all(whole) else image,)
+    other = find(node.value("resize_type.match"), Images)
+    return (replace(image, width=other.width, height=other.height) if other else image,)
 
 
 def _compress(node: Node) -> Outputs:
@@ -132,6 +171,7 @@ RULES: dict[str, Rule] = {
     "LoadImage": _load_image,
     "EmptyImage": lambda node: (Images(_finite(node, "batch_size", 1), _finite(node, "width"), _finite(node, "height")),),
     "ImageScale": _scale,
+    "ResizeImageMaskNode": _resize,
     "ImageFromBatch": _from_batch,
     "LTXVPreprocess": _compress,
     "Canny": _control("image", "canny"),

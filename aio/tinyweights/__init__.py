@@ -17,6 +17,7 @@ from typing import Any
 from aio.tinyweights import quantized
 from aio.tinyweights.configs import GEMMA, POSE_SIZE
 from aio.tinyweights.networks import Networks
+from aio.tinyweights.thin import put, thin_detector
 
 
 def write(models_dir: Path, names: Mapping[str, str], seed: int = 0) -> tuple[str, ...]:
@@ -61,8 +62,9 @@ def _kind(name: str, folder: str) -> str | None:
         return "transformer" if folder == "diffusion_models" and quantized.writable() else None
     if not lower.endswith(".safetensors"):
         return None
-    if lower.startswith("sdpose"):
-        return "sdpose"
+    for kind in ("sdpose", "rt_detr"):
+        if lower.startswith(kind):
+            return kind
     words = {"video_vae": "video_vae", "audio_vae": "audio_vae", "connectors": "projection", "text_projection": "projection"}
     for word, kind in words.items():
         if word in lower:
@@ -80,8 +82,8 @@ def narrow() -> Iterator[None]:
     """While it lasts, ComfyUI builds what its loaders know in the full size only as small as tiny weights need it.
 
     Gemma 3 in the size of the file: ComfyUI has an option for it, `_model_config` (comfy/sd1_clip.py), which no loader node
-    sets. MoGe looks at a picture in 64 tokens instead of 3,600, SDPose at 48x64 pixels instead of 768x1024. Set where the
-    loader nodes call. Only for tiny weights: a real run never comes here.
+    sets. MoGe looks at a picture in 64 tokens instead of 3,600, SDPose at 48x64 pixels instead of 768x1024, the detector through
+    a thin backbone. Set where the loader nodes call. Only for tiny weights: a real run never comes here.
     """
     import comfy.ldm.modules.diffusionmodules.openaimodel as unet
     import comfy.sd
@@ -96,18 +98,9 @@ def narrow() -> Iterator[None]:
         return original(state_dicts, *args, model_options=model_options, **kwargs)
 
     with (
-        _set(comfy.sd, "load_text_encoder_state_dicts", narrowed),
-        _set(MoGeModelV2, "num_tokens_range", (64, 64)),
-        _set(unet, "HeatmapHead", functools.partial(unet.HeatmapHead, input_size=POSE_SIZE)),
+        put(comfy.sd, "load_text_encoder_state_dicts", narrowed),
+        put(MoGeModelV2, "num_tokens_range", (64, 64)),
+        put(unet, "HeatmapHead", functools.partial(unet.HeatmapHead, input_size=POSE_SIZE)),
+        thin_detector(),
     ):
         yield
-
-
-@contextlib.contextmanager
-def _set(owner: Any, name: str, value: Any) -> Iterator[None]:
-    before = getattr(owner, name)
-    setattr(owner, name, value)
-    try:
-        yield
-    finally:
-        setattr(owner, name, before)

@@ -65,4 +65,9 @@ POSE = {   # a Stable Diffusion 2 UNet with two levels instead of four: 120 MB, 
 }
 POSE_SIZE = (48, 64)   # pixels of width and height that SDPose looks at
 
+DETECTOR = {"enc_h": 32, "dec_h": 32, "enc_ff": 32, "dec_ff": 32}   # RT-DETR v4; ComfyUI reads enc_h from the file, the rest it knows
+DETECTOR_STAGES = [   # of its backbone: in, middle, out, blocks, downsample, light, kernel, layers
+    [64, 8, 16, 1, False, False, 3, 1], [16, 8, 16, 1, True, False, 3, 1], [16, 8, 16, 1, True, True, 5, 1], [16, 8, 16, 1, True, True, 5, 1],
+]
+
 LORA_LAYERS = (".attn1.to_q.weight", ".attn1.to_k.weight", ".attn1.to_v.weight", ".attn1.to_out.0.weight", ".ff.net.2.weight")

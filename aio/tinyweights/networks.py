@@ -8,7 +8,8 @@ import random
 import string
 from typing import Any
 
-from aio.tinyweights.configs import AUDIO_VAE, DINO, GEMMA, LORA_LAYERS, POSE, TRANSFORMER, UPSCALER, VIDEO_VAE, VOCODER
+from aio.tinyweights.configs import AUDIO_VAE, DETECTOR, DINO, GEMMA, LORA_LAYERS, POSE, TRANSFORMER, UPSCALER, VIDEO_VAE, VOCODER
+from aio.tinyweights.thin import thin_detector
 
 Weights = tuple[dict[str, Any], dict[str, str] | None]
 """Tensors by name, and the file's metadata."""
@@ -46,11 +47,11 @@ class Networks:
     def value(self, key: str, tensor: Any) -> Any:
         """Values for one tensor, by its role in the network."""
         last = key.rsplit(".", 1)[-1]
-        if last in ("filter", "kernel", "image_mean", "image_std"):
+        if last in ("filter", "kernel", "image_mean", "image_std", "up", "reg_scale", "project", "num_points_scale"):
             return tensor   # computed by the class
-        if last in ("bias", "alpha", "beta") or "mean-of-means" in key:
+        if last in ("bias", "alpha", "beta", "running_mean") or "mean-of-means" in key:
             return tensor.new_zeros(tensor.shape)
-        if "std-of-means" in key or last == "lambda1" or (last == "weight" and tensor.ndim == 1):
+        if "std-of-means" in key or last in ("lambda1", "running_var") or (last == "weight" and tensor.ndim == 1):
             return tensor.new_ones(tensor.shape)
         fan_in = tensor[0].numel() if tensor.ndim > 1 and "scale_shift_table" not in key else 625
         return self.normal(*tensor.shape, std=0.5 / fan_in**0.5)
@@ -137,6 +138,21 @@ class Networks:
         tensors["model.diffusion_model.heatmap_head.final_layer.weight"] *= 4   # sure enough of its keypoints to draw them
         # The small autoencoder in the place of the full-sized one: ComfyUI takes either.
         return tensors | self.fill(TAESD(latent_channels=4), "first_stage_model."), None
+
+    def _rt_detr(self) -> tuple[dict[str, Any], Any]:
+        import comfy.ops
+        import torch
+        from comfy.ldm.rt_detr import rtdetr_v4
+
+        with thin_detector():
+            model = rtdetr_v4.RTv4(enc_h=DETECTOR["enc_h"], dtype=torch.float32, device="cpu", operations=comfy.ops.disable_weight_init)
+        made = ("anchors", "valid_mask", "num_batches_tracked")   # made anew by the class; one holds infinity
+        tensors = {key: value for key, value in self.fill(model).items() if not key.endswith(made)}
+        for key in tensors:
+            if key.startswith("decoder.dec_score_head.") and key.endswith(".bias"):
+                tensors[key][0] += 4   # the first class is a person: there is always somebody
+        tensors["decoder.pre_bbox_head.layers.2.bias"][2:] -= 1.5   # and small, so that drawing it takes no time
+        return tensors, None
 
 
 def _narrow_transformer() -> Any:
