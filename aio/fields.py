@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from aio import formats
+from aio.conditions import Condition, holds, words
 from aio.errors import InvalidParams, Problem, nearest
 
 TEXT_TYPES = frozenset({"STRING"})
@@ -18,10 +20,6 @@ TYPES = LITERAL_TYPES | {"INT", "FLOAT", "BOOLEAN", "COMBO"}
 
 _FORBIDDEN_IN_TEXT = "\x00"
 _TRUE, _FALSE = {"true", "yes", "on", "1"}, {"false", "no", "off", "0"}
-
-Condition = Mapping[str, Any]
-"""Field name -> value, list of values, or {not: value} / {above: number}; all must hold."""
-
 
 @dataclass(frozen=True, slots=True)
 class Field:
@@ -37,6 +35,8 @@ class Field:
         optional: the field may stay empty.
         when: the field has an effect only where this condition holds.
         length_of: name of an AUDIO or VIDEO input whose length is the default (seconds).
+        format: of a STRING, one of aio.formats.FORMATS; `min` and `max` bound the numbers in it.
+        below: name of a number field; the value must be smaller than that field's.
     """
 
     name: str
@@ -55,6 +55,8 @@ class Field:
     optional: bool = False
     when: Condition | None = None
     length_of: str | None = None
+    format: str | None = None
+    below: str | None = None
 
     @property
     def title(self) -> str:
@@ -76,24 +78,6 @@ class Field:
         low, high = (f"{bound:.12g}" if bound is not None else "" for bound in (self.min, self.max))
         step = f", step {self.step:g}" if self.step and self.type == "INT" and self.step != 1 else ""
         return f"{low} to {high}{step}"
-
-
-def holds(condition: Condition | None, values: Mapping[str, Any]) -> bool:
-    """Whether every entry of `condition` is true of `values`; an absent condition always holds.
-
-    A literal means equal, a list one of, `{not: x}` different from x, `{above: n}` greater than n.
-    """
-    return all(_true(wanted, values.get(name)) for name, wanted in (condition or {}).items())
-
-
-def _true(wanted: Any, value: Any) -> bool:
-    if isinstance(wanted, Mapping):
-        if "not" in wanted and value == wanted["not"]:
-            return False
-        return "above" not in wanted or (isinstance(value, (int, float)) and value > wanted["above"])
-    if isinstance(wanted, (list, tuple)):
-        return value in wanted
-    return value == wanted
 
 
 def check(
@@ -166,7 +150,12 @@ def _text(field: Field, value: Any) -> str:
         text.encode()
     except UnicodeEncodeError:
         raise _bad(field, "invalid_input_type", f"{_shown(text)} is not valid Unicode text; re-encode it as UTF-8") from None
-    return text
+    if field.format is None:
+        return text
+    try:
+        return formats.read(field.format, text, field.min, field.max)
+    except ValueError as error:
+        raise _bad(field, "custom_validation_failed", str(error)) from None
 
 
 def _boolean(field: Field, value: Any) -> bool:
@@ -238,12 +227,5 @@ def unused(fields: Mapping[str, Field], given: Iterable[str], values: Mapping[st
     for name in given:
         when = fields[name].when if name in fields else None
         if not holds(when, values):
-            need = " and ".join(f"{key} {_words(wanted)}" for key, wanted in (when or {}).items())
-            notes.append(f"{name} has no effect here: it needs {need}")
+            notes.append(f"{name} has no effect here: it needs {words(when)}")
     return tuple(notes)
-
-
-def _words(wanted: Any) -> str:
-    if isinstance(wanted, Mapping):
-        return " and ".join(f"{'above' if key == 'above' else 'other than'} {value}" for key, value in wanted.items())
-    return " or ".join(map(str, wanted)) if isinstance(wanted, (list, tuple)) else str(wanted)

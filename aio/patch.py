@@ -24,8 +24,8 @@ import jsonpatch
 import jsonpointer
 
 from aio import workflow
+from aio.conditions import holds
 from aio.errors import ConfigError, PatchError, nearest
-from aio.fields import holds
 from aio.geometry import FUNCTIONS
 from aio.values import Operation, Prompt, Request
 

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from aio import duration, patch, registry, request, schema, shapes, workflow
+from aio.conditions import holds
 from aio.config import Config
-from aio.fields import MEDIA_TYPES, holds
+from aio.fields import MEDIA_TYPES
 from aio.values import Job, Media, Operation, Prompt, Request
 
 

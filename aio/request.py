@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
@@ -43,9 +42,6 @@ def validate(job: Job) -> Request:
             except MediaError as error:
                 problems.append(Problem(name, "custom_validation_failed", str(error).removeprefix(f"{name}: ")))
     warnings: list[str] = []
-    if "background" not in faulty and not re.fullmatch(r"#[0-9a-fA-F]{6}", _background(values)):
-        problems.append(Problem("background", "custom_validation_failed", (
-            f"{_background(values)[:40]!r} is no colour like #ffffff; give # and six hexadecimal digits")))
     if not faulty:
         for field in config.fields.values():
             problem = _length(field, values, found, job.params, warnings)
@@ -131,7 +127,7 @@ def _file(given: Any) -> Path:
 
 
 def _background(values: Mapping[str, Any]) -> str:
-    return str(values.get("background") or WHITE).lower()
+    return str(values.get("background") or WHITE)
 
 
 def clip_of(request: Request) -> media.Clip | None:

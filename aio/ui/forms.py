@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from aio import check, fields, plan, request, verbs
+from aio import check, plan, request, verbs
+from aio.conditions import holds
 from aio.config import Config
 from aio.errors import AioError, InvalidParams, MediaError, Problem
 from aio.fields import MEDIA_TYPES, Field
@@ -175,7 +176,7 @@ class Form:
         values = {name: config.values.get(name, field.default) for name, field in config.fields.items()} | self.params(config, given)
         known = {**config.values, **values}
         found = {name: name in config.fields for name in self.lora_of}
-        return found | {name: fields.holds(field.when, known) for name, field in self.fields.items() if field.when and name not in found}
+        return found | {name: holds(field.when, known) for name, field in self.fields.items() if field.when and name not in found}
 
 
 def form(catalogue: Catalogue, mode: str) -> Form:

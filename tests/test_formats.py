@@ -1,0 +1,119 @@
+"""Texts that a program reads: refused before a run where the program would misread them."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aio import config
+from aio.errors import ConfigError, InvalidParams
+from aio.fields import check
+from aio.formats import FORMATS, NUMBERS_MAX, read
+
+
+def refusal(name, text, low=None, high=None):
+    with pytest.raises(ValueError) as caught:
+        read(name, text, low, high)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["1.0, 0.5, 0.0", "1 .5 0", "1.,0.5,0", " 1.0,0.5 ,\n0 ", "+0.9, 0", "1, 0.99375, 0.000001, -0"])
+def test_noise_levels_fall_from_1_to_0(text):
+    assert read("sigmas", text, 0, 1) == text.strip()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "is empty; give numbers with commas between, as in 0.9, 0.5, 0"),
+        ("   ", "is empty"),
+        ("0", "holds 1 number; give 2 to"),
+        ("abc", "'abc' is no number"),
+        ("1, nan, 0", "'nan' is no number"),
+        ("inf, 0", "'inf' is no number"),
+        ("[1, 0]", "'[1' is no number"),
+        ("1, 1e-3, 0", "1e-3 is a number that ComfyUI misreads; write 0.001"),
+        ("١, 0", "is no number"),
+        ("1,, 0", "has nothing beside one of its commas"),
+        ("1, 0,", "has nothing beside one of its commas"),
+        ("1, 0.5, 0.7, 0", "0.7 comes after 0.5; each noise level is below the one before"),
+        ("1, 0.5, 0.5, 0", "0.5 comes after 0.5"),
+        ("1, 0.5, 0.4999999999, 0", "0.4999999999 comes after 0.5"),
+        ("1, 0.5", "ends at 0.5, so that noise stays in the clip; end with 0"),
+        ("2, 1, 0", "'2' is out of range; legal: 0 to 1"),
+        ("1, 0, -1", "'-1' is out of range; legal: 0 to 1"),
+        ("9" * 400 + ", 0", "is out of range"),
+        ("0 " * (NUMBERS_MAX + 1), f"holds {NUMBERS_MAX + 1} numbers"),
+        ("1" * 300_000, "is 300000 characters long"),
+    ],
+)
+def test_noise_levels_that_make_no_clip_are_refused_with_a_remedy(text, words):
+    assert words in refusal("sigmas", text, 0, 1)
+
+
+@given(st.lists(st.integers(1, 9999), min_size=1, max_size=40, unique=True))
+def test_comfyui_reads_the_levels_that_pass_as_they_were_written(levels):
+    text = ", ".join(f"{level / 10000}" for level in sorted(levels, reverse=True)) + ", 0"
+    assert [float(word) for word in re.findall(r"[-+]?(?:\d*\.*\d+)", read("sigmas", text, 0, 1))] == [float(word) for word in text.split(",")]
+
+
+@pytest.mark.parametrize("text", ["28", "0, 47", " 1 2 3 "])
+def test_blocks_are_whole_numbers(text):
+    assert read("blocks", text, 0, 47) == text.strip()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "is empty"), ("48", "'48' is out of range; legal: 0 to 47"), ("-1", "'-1' is no number of a block"), ("2.5", "'2.5' is no number"),
+        ("all", "'all' is no number of a block"), ("28, 28", "names block 28 more than once"), ("9" * 5000, "is no number of a block"),
+    ],
+)
+def test_blocks_that_the_model_lacks_are_refused(text, words):
+    assert words in refusal("blocks", text, 0, 47)
+
+
+@pytest.mark.parametrize(
+    ("text", "colour"), [("#FFFFFF", "#ffffff"), ("white", "#ffffff"), ("Red", "#ff0000"), ("#0f0", "#00ff00"), ("rgb(1,2,3)", "#010203")]
+)
+def test_a_colour_comes_back_as_six_digits(text, colour):
+    assert read("colour", text) == colour
+
+
+@pytest.mark.parametrize("text", ["", "whit", "#12345", "rgb(300,0,0)", "ffffff", "x" * 10_000, "#١١١١١١"])
+def test_what_is_no_colour_is_refused(text):
+    assert "is no colour; give # and six hexadecimal digits" in refusal("colour", text)
+
+
+def test_a_colour_with_transparency_is_refused():
+    assert "'#ffffff80' is a colour with transparency" in refusal("colour", "#ffffff80")
+
+
+@given(st.text(max_size=60), st.sampled_from(sorted(FORMATS)))
+def test_a_text_passes_or_is_refused_in_words(text, name):
+    try:
+        assert read(name, read(name, text, 0, 47), 0, 47)
+    except ValueError as error:
+        assert str(error)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_the_examples_of_a_format_are_legal_and_differ(name):
+    first, second = FORMATS[name].examples
+    assert first != second and all(read(name, example, 0, 1 if name == "sigmas" else 47) for example in (first, second))
+
+
+@pytest.mark.parametrize("mode", config.choices("mode"))
+def test_every_mode_refuses_noise_levels_and_blocks_that_are_none(mode):
+    composed = config.compose([f"mode={mode}"])
+    with pytest.raises(InvalidParams) as caught:
+        check(composed.fields, {"sigmas": "abc", "stg_blocks": "48", "prompt": "x"}, composed.values)
+    assert {"sigmas", "stg_blocks"} <= {problem.field for problem in caught.value.problems}
+
+
+def test_a_format_that_nobody_knows_is_a_fault_of_the_config():
+    with pytest.raises(ConfigError, match=r"fields\.sigmas: STRING has no format 'sigma'\. Did you mean 'sigmas'"):
+        config.compose(["mode=t2v", "fields.sigmas.format=sigma"])
+    with pytest.raises(ConfigError, match=r"fields\.width: INT has no format 'sigmas'"):
+        config.compose(["mode=t2v", "+fields.width.format=sigmas"])
