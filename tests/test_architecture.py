@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "aio"
 
 LAYERS = [  # lower never imports higher; modules of one line may import each other
     {"__init__", "errors", "values", "geometry", "outside", "paths", "whole", "spaces.here", "faults", "signals", "terminal", "kinds",
-     "conditions", "formats"},
+     "conditions", "formats", "numerals"},
     {"fields", "workflow", "schema", "engines.torch_compat"},
     {"patch", "config", "media", "registry", "download", "comfyui_dir", "pins", "provision",
      "nodecheck", "grammar", "lettering", "shapes", "texts"},
