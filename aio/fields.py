@@ -141,9 +141,10 @@ def _crossed(fields: Mapping[str, Field], values: Mapping[str, Any], params: Map
         pair = [known.get(one.name) for one in (field, other) if one and holds(one.when, known)]
         if other and len(pair) == 2 and None not in pair and not pair[0] < pair[1]:
             low, high = map(digits, pair)
-            problems.append(Problem(
-                other.name if other.name in params and name not in params else name, "custom_validation_failed",
-                f"{name} {low} is not below {other.name} {high}; give {name} below {high}, or {other.name} above {low}"))
+            problem = (name, f"{low} is not below {other.name}, which is {high}; give less than {high}, or {other.name} above {low}")
+            if other.name in params and name not in params:
+                problem = (other.name, f"{high} is not above {name}, which is {low}; give more than {low}, or {name} below {high}")
+            problems.append(Problem(problem[0], "custom_validation_failed", problem[1]))
     return problems
 
 

@@ -135,9 +135,9 @@ PAIR = {field.name: field for field in (LOW, HIGH, CONTROL)}
 
 
 @pytest.mark.parametrize(("given", "field", "words"), [
-    ({"low": 0.7}, "low", "low 0.7 is not below high 0.6; give low below 0.6, or high above 0.7"),
-    ({"high": 0.1}, "high", "low 0.2 is not below high 0.1"),
-    ({"low": 0.5, "high": 0.5}, "low", "low 0.5 is not below high 0.5"),
+    ({"low": 0.7}, "low", "0.7 is not below high, which is 0.6; give less than 0.6, or high above 0.7"),
+    ({"high": 0.1}, "high", "0.1 is not above low, which is 0.2; give more than 0.2, or low below 0.1"),
+    ({"low": 0.5, "high": 0.5}, "low", "0.5 is not below high, which is 0.5"),
 ])
 def test_of_a_pair_the_lower_must_be_below_the_other(given, field, words):
     with pytest.raises(InvalidParams) as caught:

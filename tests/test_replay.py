@@ -82,7 +82,7 @@ def test_the_command_of_every_choice_makes_the_same_graph(words, tmp_path):
 @pytest.mark.parametrize("text", TEXTS)
 def test_a_text_comes_back_out_of_the_shell_as_it_was(text, tmp_path):
     job = job_of("mode=t2v", *SMALL)
-    recipe = recipe_of(type(job)(job.config, {**job.params, "prompt": text, "negative_prompt": text}), tmp_path / "staging")
+    recipe = recipe_of(type(job)(job.config, {**job.params, "prompt": f"{text}.", "negative_prompt": text}), tmp_path / "staging")
     line = replay.line(recipe)
     assert hash_of(line) == recipe["hash"]
     assert not any(char in line for char in "\x1b\x07\r\u202e")   # the line is safe to look at
