@@ -155,6 +155,11 @@ class _Scope:
         return table[name]
 
 
+def filled(template: Any, config: Any, values: Mapping[str, Any]) -> Any:
+    """A template with these values. Raises ConfigError: it names what is not there, or cannot be worked out."""
+    return _Scope(config, values, {}, "patches", 0).fill(template)
+
+
 def _brief(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 100 else f"{text[:99]}…"

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from aio import fields, geometry, media, paths
+from aio import bounds, fields, geometry, media, paths
 from aio.config import Config
 from aio.errors import InvalidParams, MediaError, Problem
 from aio.fields import MEDIA_TYPES, Field
@@ -55,7 +55,10 @@ def validate(job: Job) -> Request:
         warnings += [f"{facts.path.name} is transparent in places, where {_background(values)} shows (background=…)"] if facts.transparent else []
     warnings += fields.unused(config.fields, job.params, {**config.values, **values})
     warnings += [f"{name}: {facts['note']}" for name, facts in (config.data.get("loras") or {}).items() if facts.get("note")]
-    return Request(config, values, given, found, prefix=f"aio/{uuid.uuid4().hex[:12]}", warnings=tuple(warnings))
+    checked = Request(config, values, given, found, prefix=f"aio/{uuid.uuid4().hex[:12]}", warnings=tuple(warnings))
+    if refused := bounds.refused(checked):
+        raise InvalidParams(refused)
+    return checked
 
 
 def unoffered(config: Config) -> tuple[Problem, ...]:
