@@ -100,7 +100,8 @@ def test_a_class_that_the_schema_does_not_know_is_not_judged():
     [
         (Input("n", "INT", min=0, max=10), 10, True), (Input("n", "INT", min=0, max=10), 11, False),
         (Input("n", "INT", min=0, max=10), "11", False),
-        (Input("n", "INT", min=0, max=10), 10.9, True), (Input("n", "INT", min=0, max=10, step=4), 5, True), (Input("n", "FLOAT", min=0.5), 0.4, False),
+        (Input("n", "INT", min=0, max=10), 10.9, True), (Input("n", "INT", min=0, max=10, step=4), 5, True),
+        (Input("n", "FLOAT", min=0.5), 0.4, False),
         (Input("n", "FLOAT"), 1e300, True), (Input("n", "INT", max=1), "x", True), (Input("n", "INT", max=1), None, True),
         (Input("n", "INT", max=2**64 - 1), 2**64 - 1, True), (Input("n", "INT", max=2**64 - 1), 2**64, False),
         (Input("c", "COMBO", options=("a", "b")), "a", True), (Input("c", "COMBO", options=("a", "b")), "c", False),
@@ -113,7 +114,8 @@ def test_a_value_fits_as_comfyui_compares_it(wanted, value, taken):
 
 def test_the_choices_of_a_node_are_unknown_where_a_pack_may_add_to_them():
     checked = request.validate(Job(config.compose(["mode=t2v"]), TEXT))
-    nodes = {**schema.load(), "KSamplerSelect": NodeClass("KSamplerSelect", {"sampler_name": Input("sampler_name", "COMBO", options=("none",))}, ("SAMPLER",))}
+    other = Input("sampler_name", "COMBO", options=("none",))
+    nodes = {**schema.load(), "KSamplerSelect": NodeClass("KSamplerSelect", {"sampler_name": other}, ("SAMPLER",))}
     assert bounds.refused(checked, nodes)
     foreign = dataclasses.replace(checked.config, data={**checked.config.data, "packs": {"RES4LYF": "x"}})
     assert not bounds.refused(dataclasses.replace(checked, config=foreign), nodes)
