@@ -270,6 +270,7 @@ def test_a_reload_mid_run_frees_the_engine_and_the_page_runs_again(visit):
 
 def test_a_seed_keeps_every_digit_on_the_page(visit, site):
     visitor = visit()
+    visitor.choose("loop")
     visitor.page.locator("#loop-fresh input").uncheck()
     for typed in (str(2**64 - 1), str(2**53 + 1)):
         visitor.fill("loop", seed=typed)
