@@ -269,7 +269,7 @@ def test_a_reload_mid_run_frees_the_engine_and_the_page_runs_again(visit):
 
 
 def test_a_seed_keeps_every_digit_on_the_page(visit, site):
-    visitor = visit()
+    visitor = visit(new=True)
     visitor.choose("loop")
     visitor.page.locator("#loop-fresh input").uncheck()
     for typed in (str(2**64 - 1), str(2**53 + 1)):
@@ -284,6 +284,7 @@ def test_a_seed_keeps_every_digit_on_the_page(visit, site):
     visitor.fill("loop", seed=-1)
     visitor.page.locator("#loop-run").click()
     visitor.page.get_by_text("write seed=random").first.wait_for()
+    visitor.page.close()
 
 
 def test_the_last_seed_and_the_last_recipe_can_be_used_again(visit):
