@@ -18,7 +18,7 @@ from aio.numerals import digits
 from aio.schema import Input, NodeClass
 from aio.values import Operation, Prompt, Request
 
-TRIES = 10_000
+TRIES = 1000
 """Steps of a field's range that are tried for a value that fits."""
 SHOWN = 20
 """Choices of a node that a message lists."""

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aio import config
+from aio.cli import main
 from aio.errors import ConfigError, InvalidParams
 from aio.fields import check
 from aio.formats import FORMATS, NUMBERS_MAX, read
@@ -117,3 +118,20 @@ def test_a_format_that_nobody_knows_is_a_fault_of_the_config():
         config.compose(["mode=t2v", "fields.sigmas.format=sigma"])
     with pytest.raises(ConfigError, match=r"fields\.width: INT has no format 'sigmas'"):
         config.compose(["mode=t2v", "+fields.width.format=sigmas"])
+
+
+def test_half_a_pair_is_a_fault_of_the_config():
+    with pytest.raises(ConfigError, match=r"fields\.canny_low\.below: 'canny_hihg' and canny_low are no two number fields.*Did you mean 'canny_high'"):
+        config.compose(["mode=style", "fields.canny_low.below=canny_hihg"])
+    with pytest.raises(ConfigError, match=r"fields\.prompt\.below: 'width' and prompt are no two number fields"):
+        config.compose(["mode=t2v", "+fields.prompt.below=width"])
+
+
+def test_check_says_what_a_mode_of_ones_own_has_wrong(tmp_path, capfd):
+    (tmp_path / "mode").mkdir()
+    head = "# @package _global_\ndefaults: [t2v, _self_]\nmode: {name: NAME, title: X, workflow: t2v.json}\n"
+    for name, field in (("unknown", "format: sigma"), ("broken", "default: '1, 0.5', format: sigmas")):
+        (tmp_path / "mode" / f"{name}.yaml").write_text(f"{head.replace('NAME', name)}fields: {{sigmas: {{{field}}}}}\n")
+        assert main(["check", f"mode={name}", f"--config-dir={tmp_path}"]) == 1
+    said = capfd.readouterr().out
+    assert "fields.sigmas: STRING has no format 'sigma'. Did you mean 'sigmas'" in said and "ends at 0.5, so that noise stays in the clip" in said
