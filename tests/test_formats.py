@@ -121,7 +121,7 @@ def test_a_format_that_nobody_knows_is_a_fault_of_the_config():
 
 
 def test_half_a_pair_is_a_fault_of_the_config():
-    with pytest.raises(ConfigError, match=r"fields\.canny_low\.below: 'canny_hihg' and canny_low are no two number fields.*Did you mean 'canny_high'"):
+    with pytest.raises(ConfigError, match=r"fields\.canny_low\.below: 'canny_hihg' and canny_low are no two number.*Did you mean 'canny_high'"):
         config.compose(["mode=style", "fields.canny_low.below=canny_hihg"])
     with pytest.raises(ConfigError, match=r"fields\.prompt\.below: 'width' and prompt are no two number fields"):
         config.compose(["mode=t2v", "+fields.prompt.below=width"])
