@@ -185,7 +185,7 @@ def _hint(field: Field) -> str:
     return f" ({kind})" if kind else (f" ({field.range})" if field.range else "")
 
 
-def _text(field: Field, value: Any) -> str:
+def _text(field: Field, value: Any) -> str | None:
     if isinstance(value, (list, tuple, dict)):
         raise _bad(field, "invalid_input_type", f"{_shown(value)} is not a text")
     text = str(value)
@@ -199,6 +199,8 @@ def _text(field: Field, value: Any) -> str:
         raise _bad(field, "required_input_missing", f"is blank; write a few words: {field.name}=…")
     if field.format is None:
         return text
+    if field.optional and is_blank(text):
+        return None   # left out
     try:
         return formats.read(field.format, text, field.min, field.max)
     except ValueError as error:

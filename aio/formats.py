@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
+from aio.numerals import digits
+
 NUMBERS_MAX = 10_001
 """Noise levels of a schedule; ComfyUI's own schedulers make at most 10000 steps."""
 LENGTH_MAX = 200_000
@@ -37,8 +39,13 @@ def read(name: str, text: str, low: float | None = None, high: float | None = No
     return FORMATS[name].read(text.strip(), low, high)
 
 
+def note(name: str, text: str) -> str:
+    """What is to be said of a legal text, as `read` returned it; empty where there is nothing."""
+    return FORMATS[name].note(text)
+
+
 def _sigmas(text: str, low: float | None, high: float | None) -> str:
-    """Noise levels: each below the one before, in the engine's 32 bit too, down to 0, where nothing of the noise is left."""
+    """Noise levels: each below the one before, in the engine's 32 bit too."""
     words = _words(text, FORMATS["sigmas"].examples[0])
     levels = [_level(word, words) for word in words]
     if not 2 <= len(levels) <= NUMBERS_MAX:
@@ -46,10 +53,14 @@ def _sigmas(text: str, low: float | None, high: float | None) -> str:
     _within(words, levels, low, high)
     for index, (first, second) in enumerate(itertools.pairwise(levels)):
         if not _single(second) < _single(first):
-            raise ValueError(f"{words[index + 1]} comes after {words[index]}; each noise level is below the one before, down to 0")
-    if levels[-1] != 0:
-        raise ValueError(f"ends at {words[-1]}, so that noise stays in the clip; end with 0")
+            raise ValueError(f"{words[index + 1]} comes after {words[index]}; each noise level is below the one before")
     return text
+
+
+def _noise_left(text: str) -> str:
+    """ComfyUI takes an end above 0, as the first part of a schedule has it; a whole clip is noisy then."""
+    last = _words(text, "")[-1]
+    return f"ends at {last}, above 0, so that some noise stays; end with 0 to take it all away" if float(last) else ""
 
 
 def _level(word: str, words: list[str]) -> float:
@@ -94,14 +105,15 @@ def _colour(text: str, low: float | None, high: float | None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """One format. read: see `read`, of a text without blanks around it. examples: two legal texts."""
+    """One format. read: see `read`, of a text without blanks around it. examples: two legal texts. note: see `note`."""
 
     read: Callable[[str, float | None, float | None], str]
     examples: tuple[str, str]
+    note: Callable[[str], str] = lambda text: ""
 
 
 FORMATS: Mapping[str, Format] = {
-    "sigmas": Format(_sigmas, ("0.9, 0.5, 0", "0.9, 0.4, 0")),
+    "sigmas": Format(_sigmas, ("0.9, 0.5, 0", "0.9, 0.4, 0"), _noise_left),
     "blocks": Format(_blocks, ("1, 2", "1")),
     "colour": Format(_colour, ("#ffffff", "#000000")),
 }
@@ -120,7 +132,8 @@ def _words(text: str, example: str) -> list[str]:
 def _within(words: list[str], numbers: list[float] | list[int], low: float | None, high: float | None) -> None:
     for word, number in zip(words, numbers):
         if (low is not None and number < low) or (high is not None and number > high):
-            legal = f"{low:.12g} to {high:.12g}" if None not in (low, high) else f"from {low:.12g}" if high is None else f"up to {high:.12g}"
+            least, most = (digits(bound) if bound is not None else "" for bound in (low, high))
+            legal = f"{least} to {most}" if least and most else f"from {least}" if least else f"up to {most}"
             raise ValueError(f"{_short(word)} is out of range; legal: {legal}")
 
 

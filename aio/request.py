@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from aio import bounds, fields, geometry, media, paths
+from aio import bounds, fields, formats, geometry, media, paths
+from aio.conditions import holds
 from aio.config import Config
 from aio.errors import InvalidParams, MediaError, Problem
 from aio.fields import MEDIA_TYPES, Field
@@ -54,11 +55,19 @@ def validate(job: Job) -> Request:
         warnings += facts.notes
         warnings += [f"{facts.path.name} is transparent in places, where {_background(values)} shows (background=…)"] if facts.transparent else []
     warnings += fields.unused(config.fields, job.params, {**config.values, **values})
+    warnings += _notes(config, values)
     warnings += [f"{name}: {facts['note']}" for name, facts in (config.data.get("loras") or {}).items() if facts.get("note")]
     checked = Request(config, values, given, found, prefix=f"aio/{uuid.uuid4().hex[:12]}", warnings=tuple(warnings))
     if refused := bounds.refused(checked):
         raise InvalidParams(refused)
     return checked
+
+
+def _notes(config: Config, values: Mapping[str, Any]) -> list[str]:
+    """What the formats say of texts that are legal and have an effect."""
+    known = {**config.values, **values}
+    texts = {name: field for name, field in config.fields.items() if field.format and values.get(name) and holds(field.when, known)}
+    return [f"{name}: {said}" for name, field in texts.items() if (said := formats.note(field.format, values[name]))]
 
 
 def unoffered(config: Config) -> tuple[Problem, ...]:

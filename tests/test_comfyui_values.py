@@ -20,6 +20,11 @@ def test_a_seed_of_64_bit_runs_and_stands_in_the_recipe(comfy, seed):  # noqa: F
     assert sidecar.read(made.video).data["seed"] == str(seed)   # as text: JavaScript would round the number
 
 
+def test_levels_that_end_above_0_run(comfy):  # noqa: F811
+    request, prompt = comfy.case(*T2V, params={"sigmas": "1.0, 0.5"})
+    assert comfy.execute(request, prompt).video.is_file() and any("noise stays" in warning for warning in request.warnings)
+
+
 def test_comfyui_refuses_what_is_refused_here_and_takes_what_is_offered_instead(comfy):  # noqa: F811
     request, _ = comfy.case(*T2V)
     long = dataclasses.replace(request, values={**request.values, "seconds": 20.0, "fps": 50.0})

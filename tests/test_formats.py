@@ -6,11 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aio import config
+from aio import config, request
 from aio.cli import main
 from aio.errors import ConfigError, InvalidParams
-from aio.fields import check
+from aio.fields import Field, check
 from aio.formats import FORMATS, NUMBERS_MAX, read
+from aio.values import Job
 
 
 def refusal(name, text, low=None, high=None):
@@ -19,8 +20,8 @@ def refusal(name, text, low=None, high=None):
     return str(caught.value)
 
 
-@pytest.mark.parametrize("text", ["1.0, 0.5, 0.0", "1 .5 0", "1.,0.5,0", " 1.0,0.5 ,\n0 ", "+0.9, 0", "1, 0.99375, 0.000001, -0"])
-def test_noise_levels_fall_from_1_to_0(text):
+@pytest.mark.parametrize("text", ["1.0, 0.5, 0.0", "1 .5 0", "1.,0.5,0", " 1.0,0.5 ,\n0 ", "+0.9, 0", "1, 0.99375, 0.000001, -0", "1, 0.5"])
+def test_noise_levels_fall_and_may_end_above_0(text):
     assert read("sigmas", text, 0, 1) == text.strip()
 
 
@@ -41,7 +42,6 @@ def test_noise_levels_fall_from_1_to_0(text):
         ("1, 0.5, 0.7, 0", "0.7 comes after 0.5; each noise level is below the one before"),
         ("1, 0.5, 0.5, 0", "0.5 comes after 0.5"),
         ("1, 0.5, 0.4999999999, 0", "0.4999999999 comes after 0.5"),
-        ("1, 0.5", "ends at 0.5, so that noise stays in the clip; end with 0"),
         ("2, 1, 0", "'2' is out of range; legal: 0 to 1"),
         ("1, 0, -1", "'-1' is out of range; legal: 0 to 1"),
         ("9" * 400 + ", 0", "is out of range"),
@@ -51,6 +51,28 @@ def test_noise_levels_fall_from_1_to_0(text):
 )
 def test_noise_levels_that_make_no_clip_are_refused_with_a_remedy(text, words):
     assert words in refusal("sigmas", text, 0, 1)
+
+
+def test_the_bounds_of_a_message_keep_their_digits():
+    assert "legal: 0 to 156680208700286" in refusal("sigmas", "156680208700287, 0", 0, 156680208700286)
+    assert "legal: from 0.5" in refusal("sigmas", "1, 0", 0.5) and "legal: up to 1" in refusal("sigmas", "2, 0", None, 1.0)
+
+
+def test_noise_that_is_left_in_the_clip_is_said_and_not_refused():
+    composed = config.compose(["mode=t2v", "preset=fast"])
+    said = "sigmas: ends at 0.5, above 0, so that some noise stays; end with 0 to take it all away"
+    assert said in request.validate(Job(composed, {"prompt": "x", "sigmas": "1, 0.5"})).warnings
+    for quiet in ({"sigmas": "1, 0.5, 0"}, {"sigmas": "1, 0.5", "schedule": "ltxv"}, {"sigmas": "1, 0.5, -0.0"}):
+        assert not any("noise stays" in warning for warning in request.validate(Job(composed, {"prompt": "x", **quiet})).warnings)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_text_that_may_be_left_out_may_be_blank_whatever_its_format(name):
+    loose, firm = Field("text", "STRING", format=name, optional=True), Field("text", "STRING", format=name)
+    for blank in ("", "  ", "\u200b"):
+        assert check({"text": loose}, {"text": blank}, {}) == {"text": None}
+        with pytest.raises(InvalidParams):
+            check({"text": firm}, {"text": blank}, {})
 
 
 @given(st.lists(st.integers(1, 9999), min_size=1, max_size=40, unique=True))
@@ -130,8 +152,8 @@ def test_half_a_pair_is_a_fault_of_the_config():
 def test_check_says_what_a_mode_of_ones_own_has_wrong(tmp_path, capfd):
     (tmp_path / "mode").mkdir()
     head = "# @package _global_\ndefaults: [t2v, _self_]\nmode: {name: NAME, title: X, workflow: t2v.json}\n"
-    for name, field in (("unknown", "format: sigma"), ("broken", "default: '1, 0.5', format: sigmas")):
+    for name, field in (("unknown", "format: sigma"), ("broken", "default: '0.5, 1', format: sigmas")):
         (tmp_path / "mode" / f"{name}.yaml").write_text(f"{head.replace('NAME', name)}fields: {{sigmas: {{{field}}}}}\n")
         assert main(["check", f"mode={name}", f"--config-dir={tmp_path}"]) == 1
     said = capfd.readouterr().out
-    assert "fields.sigmas: STRING has no format 'sigma'. Did you mean 'sigmas'" in said and "ends at 0.5, so that noise stays in the clip" in said
+    assert "fields.sigmas: STRING has no format 'sigma'. Did you mean 'sigmas'" in said and "1 comes after 0.5" in said

@@ -245,9 +245,9 @@ def test_a_table_beyond_a_limit_is_refused_at_once(name, text, words, tmp_path):
     ('{"mode": 3}', "mode: '3' is unknown"), ('{"memory.vram": "lo"}', "Did you mean 'low'?"),
     ('{"output.name": "a\\u0000b"}', "holds a NUL character"),
     ('{"seed": 1e999}', "inf is not a whole number"), ('{"seed": 1.8446744073709552e19}', "is not a whole number"),
-    ('{"prompt": " \\u200b"}', "prompt: is blank"), ('{"sigmas": "1, 0.5"}', "end with 0"),
+    ('{"prompt": " \\u200b"}', "prompt: is blank"), ('{"sigmas": "0.5, 1"}', "1 comes after 0.5"),
     ('{"seconds": 20, "fps": 50}', "give seconds=19.9 or fps=49"),
- ('{"prompt": {"a": 1}}', "is not a text"),
+    ('{"prompt": {"a": 1}}', "is not a text"),
     ('{"mode": "i2v", "image": "' + "a" * 5000 + '"}', "image: "),
 ])
 def test_an_odd_cell_is_told_with_its_row(row, words, sweep, tmp_path):
