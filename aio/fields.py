@@ -11,7 +11,7 @@ from typing import Any
 from aio import formats
 from aio.conditions import Condition, holds, words
 from aio.errors import InvalidParams, Problem, nearest
-from aio.numerals import comma, digits, draw, whole
+from aio.numerals import comma, digits, draw, rounded, whole
 
 TEXT_TYPES = frozenset({"STRING"})
 MEDIA_TYPES = frozenset({"IMAGE", "AUDIO", "VIDEO"})
@@ -234,6 +234,8 @@ def _number(field: Field, value: Any) -> int | float:
         raise _bad(field, "value_smaller_than_min", f"{digits(number)} is below {digits(field.min)}; legal: {field.range}{_chance(field)}")
     if field.max is not None and number > field.max:
         raise _bad(field, "value_bigger_than_max", f"{digits(number)} is above {digits(field.max)}; legal: {field.range}")
+    if field.type == "INT" and rounded(value):
+        raise _bad(field, "invalid_input_type", f"{_shown(value)} has lost its last digits; give all of them, as text")
     if field.type == "INT" and field.step and number % field.step:
         below, above = number - number % field.step, number - number % field.step + field.step
         legal = [n for n in (below, above) if (field.min or n) <= n <= (field.max or n)]

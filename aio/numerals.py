@@ -18,14 +18,19 @@ DIGITS_MAX = 24
 """Digits of a number that are shown, and of a whole number that are read."""
 
 
+def rounded(value: Any) -> bool:
+    """Whether a number is a whole one that may have lost its last digits."""
+    return isinstance(value, float) and value.is_integer() and abs(value) > EXACT_MAX
+
+
 def whole(value: Any) -> int:
     """A whole number, from a number or a text. A text keeps every digit: a float would round a seed of more than 15.
 
     Raises:
-        ValueError, TypeError, OverflowError: it is none, or a float that has lost digits already.
+        ValueError, TypeError, OverflowError: it is none.
     """
     if isinstance(value, float):
-        if not value.is_integer() or abs(value) > EXACT_MAX:
+        if not value.is_integer():
             raise ValueError
         return int(value)
     try:

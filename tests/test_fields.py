@@ -1,5 +1,6 @@
 """Fields: one schema checks every value, all faults at once, in ComfyUI's words."""
 
+import re
 import string
 
 import pytest
@@ -78,10 +79,20 @@ def test_a_large_seed_keeps_every_digit(number):
         assert check({"seed": SEED}, {"seed": typed}, {})["seed"] == number
 
 
-@pytest.mark.parametrize("rounded", [float(2**53 + 2), 1e19, "1e999999999", "9" * 5000])
-def test_a_number_that_has_lost_digits_or_has_too_many_is_no_seed(rounded):
-    with pytest.raises(InvalidParams, match="seed: "):
-        check({"seed": SEED}, {"seed": rounded}, {})
+@pytest.mark.parametrize(("typed", "words"), [
+    (float(2**53 + 2), "9007199254740994.0 has lost its last digits; give all of them, as text"), (1e19, "1e+19 has lost its last digits"),
+    (1e20, "100000000000000000000 is above 18446744073709551615"), (-1e300, "-100000000… (302 digits) is below 0"),
+    ("1e999999999", "is not a whole number"), ("9" * 5000, "is not a whole number"), (float("inf"), "inf is not a whole number"),
+])
+def test_a_number_that_has_lost_digits_or_has_too_many_is_no_seed(typed, words):
+    with pytest.raises(InvalidParams, match=re.escape(words)):
+        check({"seed": SEED}, {"seed": typed}, {})
+
+
+def test_a_size_far_beyond_the_range_is_told_the_range_however_it_is_written():
+    for typed in (1e308, 1e17, 10**17, "1e17"):
+        with pytest.raises(InvalidParams, match=r"width: 10000000.* is above 1920; legal: 256 to 1920, step 64"):
+            check(FIELDS, {"prompt": "x", "width": typed}, {})
 
 
 def refused(field, **params):

@@ -135,6 +135,14 @@ def test_every_mode_refuses_noise_levels_and_blocks_that_are_none(mode):
     assert {"sigmas", "stg_blocks"} <= {problem.field for problem in caught.value.problems}
 
 
+def test_the_thresholds_of_canny_are_a_pair():
+    composed = config.compose(["mode=style"])
+    for pair in ({"canny_low": 0.9, "canny_high": 0.5}, {"canny_low": 0.99}, {"canny_high": 0.01}):
+        with pytest.raises(InvalidParams, match=r"canny_(low|high): .* is not (below|above) canny_"):
+            check(composed.fields, {"prompt": "x", "video": "v.mp4", "control": "canny", **pair}, composed.values)
+    check(composed.fields, {"prompt": "x", "video": "v.mp4", "control": "depth", "canny_low": 0.9, "canny_high": 0.5}, composed.values)
+
+
 def test_a_format_that_nobody_knows_is_a_fault_of_the_config():
     with pytest.raises(ConfigError, match=r"fields\.sigmas: STRING has no format 'sigma'\. Did you mean 'sigmas'"):
         config.compose(["mode=t2v", "fields.sigmas.format=sigma"])
