@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from aio import config as configuration
-from aio import fields, geometry, nodecheck, patch, request, workflow
+from aio import fields, formats, geometry, nodecheck, patch, request, workflow
+from aio.conditions import holds
 from aio.config import Config
 from aio.errors import AioError, InvalidParams, nearest
 from aio.fields import MEDIA_TYPES, Field
@@ -134,7 +135,7 @@ def sample(config: Config, params: Mapping[str, Any] = {}) -> Request:
         InvalidParams: the config's own defaults or presets break the config's own rules.
     """
     given = {f.name: f"aio/{f.name}" for f in config.fields.values() if f.type in MEDIA_TYPES and not f.optional}
-    given |= {f.name: "text" for f in config.fields.values() if f.type == "STRING" and f.default is None}
+    given |= {f.name: _text(f) for f in config.fields.values() if f.type == "STRING" and f.default is None}
     try:
         values = fields.check(config.fields, given | dict(params), config.values)
     except InvalidParams as error:
@@ -201,7 +202,7 @@ def _effective(config: Config) -> set[str]:
         for params in bases:
             try:
                 job = sample(config, params)
-                if not fields.holds(field.when, {**config.values, **job.values}):
+                if not holds(field.when, {**config.values, **job.values}):
                     continue   # e.g. people, which control=canny does not have
                 if draw(sample(config, {**params, name: _other(field, job.values[name])}))[1] != draw(job)[1]:
                     found.add(name)
@@ -223,7 +224,14 @@ def _other(field: Field, value: Any) -> Any:
         return next((option for option in field.options if option != value), value)
     if field.type == "BOOLEAN":
         return not value
-    return f"{value}, other"
+    return _text(field, value)
+
+
+def _text(field: Field, other: Any = None) -> str:
+    """A legal text that differs from `other`."""
+    if field.format:
+        return next(example for example in formats.FORMATS[field.format].examples if example != other)
+    return "text" if other is None else f"{other}, other"
 
 
 def _constants(config: Config) -> Iterator[str]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
-import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from aio import formats
+from aio.conditions import Condition, holds, words
 from aio.errors import InvalidParams, Problem, nearest
+from aio.numerals import comma, digits, draw, rounded, whole
 
 TEXT_TYPES = frozenset({"STRING"})
 MEDIA_TYPES = frozenset({"IMAGE", "AUDIO", "VIDEO"})
@@ -17,11 +20,11 @@ LITERAL_TYPES = TEXT_TYPES | MEDIA_TYPES
 TYPES = LITERAL_TYPES | {"INT", "FLOAT", "BOOLEAN", "COMBO"}
 
 _FORBIDDEN_IN_TEXT = "\x00"
+_UNSEEN = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+"""Fillers and blanks that Unicode counts as letters, marks and symbols."""
+RANDOM = "random"
+"""What is given to have a number drawn."""
 _TRUE, _FALSE = {"true", "yes", "on", "1"}, {"false", "no", "off", "0"}
-
-Condition = Mapping[str, Any]
-"""Field name -> value, list of values, or {not: value} / {above: number}; all must hold."""
-
 
 @dataclass(frozen=True, slots=True)
 class Field:
@@ -33,10 +36,13 @@ class Field:
         default: value when nothing else sets one; None makes the field required unless `optional`.
         min, max: inclusive bounds. step: a legal INT is a multiple of it (and the widget's step).
         options: choices of a COMBO.
-        display_name, tooltip, placeholder, multiline, advanced, control_after_generate: as in ComfyUI.
+        display_name, tooltip, placeholder, multiline, advanced, control_after_generate: as in ComfyUI. An INT that has the last
+            may be drawn (`random`).
         optional: the field may stay empty.
         when: the field has an effect only where this condition holds.
         length_of: name of an AUDIO or VIDEO input whose length is the default (seconds).
+        format: of a STRING, one of aio.formats.FORMATS; `min` and `max` bound the numbers in it.
+        below: name of a number field; the value must be smaller than that field's.
     """
 
     name: str
@@ -55,6 +61,8 @@ class Field:
     optional: bool = False
     when: Condition | None = None
     length_of: str | None = None
+    format: str | None = None
+    below: str | None = None
 
     @property
     def title(self) -> str:
@@ -67,33 +75,20 @@ class Field:
         return self.default is None and not self.optional and self.length_of is None
 
     @property
+    def draws(self) -> bool:
+        """Whether a value may be drawn by chance."""
+        return self.type == "INT" and bool(self.control_after_generate)
+
+    @property
     def range(self) -> str:
         """The legal values, for help and messages."""
         if self.type == "COMBO":
             return " | ".join(map(str, self.options))
         if self.min is None and self.max is None:
             return ""
-        low, high = (f"{bound:.12g}" if bound is not None else "" for bound in (self.min, self.max))
+        low, high = (digits(bound) if bound is not None else "" for bound in (self.min, self.max))
         step = f", step {self.step:g}" if self.step and self.type == "INT" and self.step != 1 else ""
         return f"{low} to {high}{step}"
-
-
-def holds(condition: Condition | None, values: Mapping[str, Any]) -> bool:
-    """Whether every entry of `condition` is true of `values`; an absent condition always holds.
-
-    A literal means equal, a list one of, `{not: x}` different from x, `{above: n}` greater than n.
-    """
-    return all(_true(wanted, values.get(name)) for name, wanted in (condition or {}).items())
-
-
-def _true(wanted: Any, value: Any) -> bool:
-    if isinstance(wanted, Mapping):
-        if "not" in wanted and value == wanted["not"]:
-            return False
-        return "above" not in wanted or (isinstance(value, (int, float)) and value > wanted["above"])
-    if isinstance(wanted, (list, tuple)):
-        return value in wanted
-    return value == wanted
 
 
 def check(
@@ -111,6 +106,7 @@ def check(
         InvalidParams: with every fault at once.
     """
     problems: list[Problem] = []
+    params = drawn(fields, params, presets)
     for name in params:
         if name not in fields:
             where = f" of mode {mode}" if mode else ""
@@ -123,9 +119,33 @@ def check(
             values[name] = coerce(field, given)
         except ValueError as error:
             problems.append(error.args[0])
+    problems += _crossed(fields, values, params, presets)
     if problems:
         raise InvalidParams(problems)
     return values
+
+
+def drawn(fields: Mapping[str, Field], params: Mapping[str, Any], presets: Mapping[str, Any] = {}) -> dict[str, Any]:
+    """`params` with a number wherever `random` is given, or is what stands where nothing is given. Once drawn it stays."""
+    asked = {name: params.get(name, presets.get(name, field.default)) for name, field in fields.items() if field.draws}
+    return {**params, **{
+        name: draw(fields[name].min, fields[name].max) for name, value in asked.items() if isinstance(value, str) and value.strip().lower() == RANDOM
+    }}
+
+
+def _crossed(fields: Mapping[str, Field], values: Mapping[str, Any], params: Mapping[str, Any], presets: Mapping[str, Any]) -> list[Problem]:
+    """Pairs of numbers of which the lower is not below the other, where both have an effect."""
+    known, problems = {**presets, **values}, list[Problem]()
+    for name, field in fields.items():
+        other = fields.get(field.below or "")
+        pair = [known.get(one.name) for one in (field, other) if one and holds(one.when, known)]
+        if other and len(pair) == 2 and None not in pair and not pair[0] < pair[1]:
+            low, high = map(digits, pair)
+            problem = (name, f"{low} is not below {other.name}, which is {high}; give less than {high}, or {other.name} above {low}")
+            if other.name in params and name not in params:
+                problem = (other.name, f"{high} is not above {name}, which is {low}; give more than {low}, or {name} below {high}")
+            problems.append(Problem(problem[0], "custom_validation_failed", problem[1]))
+    return problems
 
 
 def coerce(field: Field, value: Any) -> Any:
@@ -151,12 +171,21 @@ def _bad(field: Field, kind: str, message: str) -> ValueError:
     return ValueError(Problem(field.name, kind, message))
 
 
+def is_blank(text: str) -> bool:
+    """Whether nothing of a text is seen: it is empty, or only blanks, control characters and what has no width."""
+    return all(unicodedata.category(char) in ("Cc", "Cf", "Zs", "Zl", "Zp") or char in _UNSEEN for char in text)
+
+
+def _chance(field: Field) -> str:
+    return f"; to have it drawn, write {field.name}={RANDOM}" if field.draws else ""
+
+
 def _hint(field: Field) -> str:
     kind = {"IMAGE": "a picture file", "AUDIO": "a sound file", "VIDEO": "a video file"}.get(field.type)
     return f" ({kind})" if kind else (f" ({field.range})" if field.range else "")
 
 
-def _text(field: Field, value: Any) -> str:
+def _text(field: Field, value: Any) -> str | None:
     if isinstance(value, (list, tuple, dict)):
         raise _bad(field, "invalid_input_type", f"{_shown(value)} is not a text")
     text = str(value)
@@ -166,7 +195,16 @@ def _text(field: Field, value: Any) -> str:
         text.encode()
     except UnicodeEncodeError:
         raise _bad(field, "invalid_input_type", f"{_shown(text)} is not valid Unicode text; re-encode it as UTF-8") from None
-    return text
+    if field.format is None and is_blank(text) and not (field.optional or (field.default is not None and is_blank(str(field.default)))):
+        raise _bad(field, "required_input_missing", f"is blank; write a few words: {field.name}=…")
+    if field.format is None:
+        return text
+    if field.optional and is_blank(text):
+        return None   # left out
+    try:
+        return formats.read(field.format, text, field.min, field.max)
+    except ValueError as error:
+        raise _bad(field, "custom_validation_failed", str(error)) from None
 
 
 def _boolean(field: Field, value: Any) -> bool:
@@ -187,49 +225,28 @@ def _choice(field: Field, value: Any) -> Any:
 def _number(field: Field, value: Any) -> int | float:
     kind = "a whole number" if field.type == "INT" else "a number"
     try:
-        # int() first: a float would round a seed of more than 15 digits.
-        number: int | float = _integer(value) if field.type == "INT" else float(value)
+        number: int | float = whole(value) if field.type == "INT" else float(value)
         if isinstance(value, bool) or not math.isfinite(number):
             raise ValueError
     except (TypeError, ValueError, OverflowError):
-        raise _bad(field, "invalid_input_type", f"{_shown(value)} is not {kind}{_hint(field)}{_point(field, value)}") from None
+        raise _bad(field, "invalid_input_type", f"{_shown(value)} is not {kind}{_hint(field)}{comma(field.name, value)}") from None
     if field.min is not None and number < field.min:
-        raise _bad(field, "value_smaller_than_min", f"{_digits(number)} is below {field.min:.12g}; legal: {field.range}")
+        raise _bad(field, "value_smaller_than_min", f"{digits(number)} is below {digits(field.min)}; legal: {field.range}{_chance(field)}")
     if field.max is not None and number > field.max:
-        raise _bad(field, "value_bigger_than_max", f"{_digits(number)} is above {field.max:.12g}; legal: {field.range}")
+        raise _bad(field, "value_bigger_than_max", f"{digits(number)} is above {digits(field.max)}; legal: {field.range}")
+    if field.type == "INT" and rounded(value):
+        raise _bad(field, "invalid_input_type", f"{_shown(value)} has lost its last digits; give all of them, as text")
     if field.type == "INT" and field.step and number % field.step:
         below, above = number - number % field.step, number - number % field.step + field.step
         legal = [n for n in (below, above) if (field.min or n) <= n <= (field.max or n)]
-        use = " or ".join(map(_digits, legal))
-        raise _bad(field, "value_not_multiple", f"{_digits(number)} is not a multiple of {field.step:g}; use {use}")
+        use = " or ".join(map(digits, legal))
+        raise _bad(field, "value_not_multiple", f"{digits(number)} is not a multiple of {digits(field.step)}; use {use}")
     return number
-
-
-def _digits(number: float) -> str:
-    """A number as it was given, shortened: formatting a whole number of hundreds of digits as a float fails."""
-    text = str(number) if isinstance(number, int) else f"{number:.12g}"
-    return text if len(text) <= 24 else f"{text[:10]}… ({len(text)} digits)"
 
 
 def _shown(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:79]}…"
-
-
-def _point(field: Field, value: Any) -> str:
-    """What to type where a decimal comma stands, as spreadsheets in much of Europe write it."""
-    text = str(value).strip()
-    return f"; write {field.name}={text.replace(',', '.')}" if re.fullmatch(r"-?\d+,\d+", text) else ""
-
-
-def _integer(value: Any) -> int:
-    try:
-        return int(value) if not isinstance(value, float) or value.is_integer() else int("")
-    except ValueError:
-        number = float(value)
-        if number.is_integer():
-            return int(number)
-        raise
 
 
 def unused(fields: Mapping[str, Field], given: Iterable[str], values: Mapping[str, Any]) -> tuple[str, ...]:
@@ -238,12 +255,5 @@ def unused(fields: Mapping[str, Field], given: Iterable[str], values: Mapping[st
     for name in given:
         when = fields[name].when if name in fields else None
         if not holds(when, values):
-            need = " and ".join(f"{key} {_words(wanted)}" for key, wanted in (when or {}).items())
-            notes.append(f"{name} has no effect here: it needs {need}")
+            notes.append(f"{name} has no effect here: it needs {words(when)}")
     return tuple(notes)
-
-
-def _words(wanted: Any) -> str:
-    if isinstance(wanted, Mapping):
-        return " and ".join(f"{'above' if key == 'above' else 'other than'} {value}" for key, value in wanted.items())
-    return " or ".join(map(str, wanted)) if isinstance(wanted, (list, tuple)) else str(wanted)

@@ -108,9 +108,12 @@ def _narrow(columns: int, most: int, place: str) -> None:
 
 
 def _spec(place: str, values: dict[str, Any], groups: frozenset[str], faults: list[str], config_dirs: Sequence[Path]) -> Spec:
-    overrides, params = list[str](), dict[str, Any]()
+    overrides, params, seen = list[str](), dict[str, Any](), dict[str, str]()
     for key, value in values.items():
         name = key.lstrip("+").removeprefix("params.")
+        if name in seen:
+            faults.append(f"{place}: {name} is given twice, as {seen[name]} and {key}; give it once")
+        seen[name] = key
         if not in_config(name, groups):
             params[name] = value
             continue

@@ -39,7 +39,7 @@ def text_of(path: Path, limit: int = TEXT_MAX) -> str:
 
 
 def json_of(text: str | bytes, limit: int = TEXT_MAX, depth: int = DEPTH_MAX) -> Any:
-    """The value of a JSON text: plain containers of bounded depth, finite numbers.
+    """The value of a JSON text: plain containers of bounded depth, finite numbers, every name once.
 
     Raises:
         ValueError: it is not JSON, too large or nested too deeply; its text says which.
@@ -47,7 +47,7 @@ def json_of(text: str | bytes, limit: int = TEXT_MAX, depth: int = DEPTH_MAX) ->
     if len(text) > limit:
         raise ValueError(f"it has more than {limit / 1e6:g} MB")
     try:
-        value = json.loads(text, parse_constant=_no_number)
+        value = json.loads(text, parse_constant=_no_number, object_pairs_hook=_once)
     except RecursionError:
         raise ValueError(f"it is nested more than {depth} levels deep") from None
     inside, level = [value], 0
@@ -61,6 +61,15 @@ def json_of(text: str | bytes, limit: int = TEXT_MAX, depth: int = DEPTH_MAX) ->
 
 def _no_number(word: str) -> Any:
     raise ValueError(f"{word} is no number of JSON")
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        seen: set[str] = set()
+        twice = next(name for name, _ in pairs if name in seen or seen.add(name))
+        raise ValueError(f"{shown(twice)[:80]!r} is given twice; give it once")
+    return found
 
 
 def shown(text: str) -> str:

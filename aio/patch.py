@@ -24,8 +24,8 @@ import jsonpatch
 import jsonpointer
 
 from aio import workflow
+from aio.conditions import holds
 from aio.errors import ConfigError, PatchError, nearest
-from aio.fields import holds
 from aio.geometry import FUNCTIONS
 from aio.values import Operation, Prompt, Request
 
@@ -153,6 +153,11 @@ class _Scope:
         if name not in table:
             raise self.fault(f"no {kind} named {name!r}.{nearest(name, table)} Known: {', '.join(table)}")
         return table[name]
+
+
+def filled(template: Any, config: Any, values: Mapping[str, Any]) -> Any:
+    """A template with these values. Raises ConfigError: it names what is not there, or cannot be worked out."""
+    return _Scope(config, values, {}, "patches", 0).fill(template)
 
 
 def _brief(value: Any) -> str:

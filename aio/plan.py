@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from aio import duration, patch, registry, request, schema, shapes, workflow
+from aio.conditions import holds
 from aio.config import Config
-from aio.fields import MEDIA_TYPES, holds
+from aio.fields import MEDIA_TYPES
+from aio.numerals import exact
 from aio.values import Job, Media, Operation, Prompt, Request
 
 
@@ -31,9 +33,9 @@ class Plan:
     models: tuple[registry.ModelStatus, ...]
 
     def as_dict(self) -> dict[str, Any]:
-        """The plan as plain JSON values. A file is shown under its own name, as it was given."""
+        """The plan as plain JSON values; whole numbers that JavaScript would round are text. A file is shown under its own name, as it was given."""
         config, result = self.request.config, self.result
-        return {
+        return exact({
             "mode": config.mode,
             "choices": {group: config.choices.get(group) for group in ("preset", "model", "lora", "platform")},
             "workflow": config.workflow.name,
@@ -55,7 +57,7 @@ class Plan:
             ],
             "missing_bytes": self.missing_bytes,
             "gpu": dataclasses.asdict(self.estimate),
-        }
+        })
 
     @property
     def missing_bytes(self) -> int:

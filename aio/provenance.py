@@ -17,6 +17,7 @@ from typing import Any
 
 from aio import __version__, media, paths, workflow
 from aio.fields import MEDIA_TYPES
+from aio.numerals import exact
 from aio.registry import MODEL_ENDINGS, models_of
 from aio.values import Operation, Prompt, Request
 
@@ -27,7 +28,7 @@ that patches the graph (memory=tiled) shows in the operations, values and pins. 
 
 
 def recipe(request: Request, patch: tuple[Operation, ...], prompt: Prompt, engine: str, given: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """The `aio` part of a result's metadata, as plain JSON values.
+    """The `aio` part of a result's metadata, as plain JSON values; whole numbers that JavaScript would round are text.
 
     No absolute path, no environment: an input is known by the name of its file, its bytes and its sha256.
 
@@ -45,7 +46,7 @@ def _recipe(request: Request, patch: tuple[Operation, ...], engine: str, given: 
         for name, field in config.fields.items()
         if field.type in MEDIA_TYPES and request.values.get(name)
     }
-    made = {
+    made = exact({
         "recipe": RECIPE_VERSION,
         "aio": __version__,
         "versions": _versions(),
@@ -63,7 +64,7 @@ def _recipe(request: Request, patch: tuple[Operation, ...], engine: str, given: 
         "workflow": {"name": config.workflow.name, "sha256": media.sha256(config.workflow)},
         "models": {name: _weights(config.data.get("registry") or {}, name) for name in models},
         "pins": _pins(config.data),
-    }
+    })
     return {**made, "hash": fingerprint(made)}
 
 
@@ -152,7 +153,7 @@ def determinants(data: Mapping[str, Any]) -> dict[str, Any]:
     staged = {item["staged"]: f"sha256:{item.get('sha256')}" for item in inputs.values() if isinstance(item.get("staged"), str)}
     operations = data.get("operations")
     operations = operations if isinstance(operations, (list, tuple)) else []
-    return {
+    return exact({
         "mode": data.get("mode"),
         **{part: _part(data, part) for part in ("choices", "values", "settings")},
         "inputs": {name: item.get("sha256") for name, item in inputs.items()},
@@ -160,7 +161,7 @@ def determinants(data: Mapping[str, Any]) -> dict[str, Any]:
         "engine": str(data.get("engine")).split(" ")[0],
         "workflow": _mapping(data.get("workflow")).get("sha256"),
         **{part: _part(data, part) for part in ("models", "pins")},
-    }
+    })
 
 
 def _mapping(part: Any) -> Mapping[str, Any]:

@@ -16,7 +16,7 @@ from aio.command import Command
 from aio.config import Config
 from aio.engines.choose import device
 from aio.errors import AioError, ConfigError, InputError, InvalidParams, MediaError, Problem, nearest
-from aio.fields import LITERAL_TYPES, MEDIA_TYPES, TEXT_TYPES, Field, coerce
+from aio.fields import LITERAL_TYPES, MEDIA_TYPES, TEXT_TYPES, Field, coerce, drawn
 from aio.outside import shown
 from aio.patch import render
 from aio.remade import Remade, remake
@@ -68,7 +68,7 @@ def replay(command: Command) -> Replay:
         raise InvalidParams([*problems, *lost])
     notes += map(str, lost)
     files = {name: inputs.typed(places[name]) if name in places else facts.name for name, facts in wanted.items()}
-    job = Job(config, {**params, **files, **command.params})
+    job = Job(config, drawn(config.fields, {**params, **files, **command.params}, config.values))
     notes += _drift(data, made, job, command)
     engine = "" if "engine" in _keys(command.overrides) else "the recipe's engine"
     if engine and config.engine == "preview" and device():

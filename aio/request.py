@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from aio import fields, geometry, media, paths
+from aio import bounds, fields, formats, geometry, media, paths
+from aio.conditions import holds
 from aio.config import Config
 from aio.errors import InvalidParams, MediaError, Problem
 from aio.fields import MEDIA_TYPES, Field
@@ -43,9 +43,6 @@ def validate(job: Job) -> Request:
             except MediaError as error:
                 problems.append(Problem(name, "custom_validation_failed", str(error).removeprefix(f"{name}: ")))
     warnings: list[str] = []
-    if "background" not in faulty and not re.fullmatch(r"#[0-9a-fA-F]{6}", _background(values)):
-        problems.append(Problem("background", "custom_validation_failed", (
-            f"{_background(values)[:40]!r} is no colour like #ffffff; give # and six hexadecimal digits")))
     if not faulty:
         for field in config.fields.values():
             problem = _length(field, values, found, job.params, warnings)
@@ -58,8 +55,19 @@ def validate(job: Job) -> Request:
         warnings += facts.notes
         warnings += [f"{facts.path.name} is transparent in places, where {_background(values)} shows (background=…)"] if facts.transparent else []
     warnings += fields.unused(config.fields, job.params, {**config.values, **values})
+    warnings += _notes(config, values)
     warnings += [f"{name}: {facts['note']}" for name, facts in (config.data.get("loras") or {}).items() if facts.get("note")]
-    return Request(config, values, given, found, prefix=f"aio/{uuid.uuid4().hex[:12]}", warnings=tuple(warnings))
+    checked = Request(config, values, given, found, prefix=f"aio/{uuid.uuid4().hex[:12]}", warnings=tuple(warnings))
+    if refused := bounds.refused(checked):
+        raise InvalidParams(refused)
+    return checked
+
+
+def _notes(config: Config, values: Mapping[str, Any]) -> list[str]:
+    """What the formats say of texts that are legal and have an effect."""
+    known = {**config.values, **values}
+    texts = {name: field for name, field in config.fields.items() if field.format and values.get(name) and holds(field.when, known)}
+    return [f"{name}: {said}" for name, field in texts.items() if (said := formats.note(field.format, values[name]))]
 
 
 def unoffered(config: Config) -> tuple[Problem, ...]:
@@ -131,7 +139,7 @@ def _file(given: Any) -> Path:
 
 
 def _background(values: Mapping[str, Any]) -> str:
-    return str(values.get("background") or WHITE).lower()
+    return str(values.get("background") or WHITE)
 
 
 def clip_of(request: Request) -> media.Clip | None:

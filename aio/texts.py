@@ -6,6 +6,7 @@ import re
 
 from aio import paths
 from aio.errors import InvalidParams, Problem
+from aio.fields import is_blank
 from aio.outside import text_of
 
 
@@ -46,7 +47,7 @@ def lines(name: str, text: str) -> list[str]:
     if not text.startswith("@") or text.startswith("@@"):
         return [text[1:] if text.startswith("@@") else text]
     # Not splitlines(): a line may hold the other separators of Unicode, as word processors write them.
-    found = [line.strip(" \t") for line in re.split(r"\r\n|\n|\r", _read(name, text[1:])) if line.strip()]
+    found = [line.strip(" \t") for line in re.split(r"\r\n|\n|\r", _read(name, text[1:])) if not is_blank(line)]
     if not found:
         raise InvalidParams([Problem(name, "required_input_missing", f"the file {text[1:]!r} holds no line of text")])
     return found

@@ -1,13 +1,15 @@
 """Fields: one schema checks every value, all faults at once, in ComfyUI's words."""
 
+import re
 import string
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aio.conditions import holds
 from aio.errors import InvalidParams
-from aio.fields import Field, check, holds, unused
+from aio.fields import Field, check, unused
 
 WIDTH = Field("width", "INT", default=768, min=256, max=1920, step=64)
 CFG = Field("cfg", "FLOAT", default=1.0, min=1.0, max=20.0, step=0.1)
@@ -68,14 +70,103 @@ def test_a_number_may_arrive_as_text_or_as_a_float(typed, value):
     assert check(FIELDS, {"prompt": "x", "width": typed}, {})["width"] == value
 
 
-def test_a_large_seed_keeps_every_digit():
-    seed = Field("seed", "INT", default=0, min=0, max=2**64 - 1)
-    assert check({"seed": seed}, {"seed": str(2**64 - 1)}, {})["seed"] == 2**64 - 1
+SEED = Field("seed", "INT", default=42, min=0, max=2**64 - 1, control_after_generate="randomize")
+
+
+@pytest.mark.parametrize("number", [2**64 - 1, 2**53 + 1, 2**63])
+def test_a_large_seed_keeps_every_digit(number):
+    for typed in (number, str(number), f"{number}.0", f" {number} "):
+        assert check({"seed": SEED}, {"seed": typed}, {})["seed"] == number
+
+
+@pytest.mark.parametrize(("typed", "words"), [
+    (float(2**53 + 2), "9007199254740994.0 has lost its last digits; give all of them, as text"), (1e19, "1e+19 has lost its last digits"),
+    (1e20, "100000000000000000000 is above 18446744073709551615"), (-1e300, "-100000000… (302 digits) is below 0"),
+    ("1e999999999", "is not a whole number"), ("9" * 5000, "is not a whole number"), (float("inf"), "inf is not a whole number"),
+])
+def test_a_number_that_has_lost_digits_or_has_too_many_is_no_seed(typed, words):
+    with pytest.raises(InvalidParams, match=re.escape(words)):
+        check({"seed": SEED}, {"seed": typed}, {})
+
+
+def test_a_size_far_beyond_the_range_is_told_the_range_however_it_is_written():
+    for typed in (1e308, 1e17, 10**17, "1e17"):
+        with pytest.raises(InvalidParams, match=r"width: 10000000.* is above 1920; legal: 256 to 1920, step 64"):
+            check(FIELDS, {"prompt": "x", "width": typed}, {})
+
+
+def refused(field, **params):
+    with pytest.raises(InvalidParams) as caught:
+        check({field.name: field}, params, {})
+    return str(caught.value)
+
+
+def test_a_message_shows_a_number_as_it_was_typed():
+    assert refused(SEED, seed=2**64) == "seed: 18446744073709551616 is above 18446744073709551615; legal: 0 to 18446744073709551615"
+    assert refused(CFG, cfg=156680208700286) == "cfg: 156680208700286 is above 20; legal: 1 to 20"
+    assert refused(CFG, cfg="0.00000012").startswith("cfg: 0.00000012 is below 1;")
+    assert "1000000000… (301 digits) is above 20" in refused(CFG, cfg=1e300)
+
+
+def test_a_seed_may_be_drawn_and_each_draw_is_its_own():
+    found = {check({"seed": SEED}, {"seed": word}, {})["seed"] for word in ("random", "Random ", "random", "random")}
+    assert len(found) == 4 and all(0 <= number < 2**50 for number in found)
+    assert check({"seed": SEED}, {}, {"seed": "random"})["seed"] > 1000   # a preset may have it drawn, too
+
+
+@given(st.integers(0, 9), st.integers(0, 3))
+def test_a_drawn_number_is_within_the_bounds(low, more):
+    few = Field("seed", "INT", min=low, max=low + more, control_after_generate="fixed")
+    assert low <= check({"seed": few}, {"seed": "random"}, {})["seed"] <= low + more
+
+
+def test_a_negative_seed_is_told_the_word_for_a_drawn_one():
+    assert refused(SEED, seed=-1) == "seed: -1 is below 0; legal: 0 to 18446744073709551615; to have it drawn, write seed=random"
+    assert "random" not in refused(WIDTH, width=-64)
+    assert "'random' is not a whole number" in refused(WIDTH, width="random")
+
+
+@pytest.mark.parametrize("blank", ["", " ", "\t\n", "\u00a0\u3000", "\u200b\u200d\ufeff", "\u2800\u3164", "\u202e \x1b"])
+def test_a_blank_text_is_refused_unless_it_may_be_left_out(blank):
+    assert refused(PROMPT, prompt=blank) == "prompt: is blank; write a few words: prompt=…"
+    negative = Field("negative_prompt", "STRING", default="ugly", optional=True)
+    assert check({"negative_prompt": negative}, {"negative_prompt": blank}, {}) == {"negative_prompt": blank}
+    plain = Field("note", "STRING", default="")
+    assert check({"note": plain}, {"note": blank}, {}) == {"note": blank}
+
+
+@pytest.mark.parametrize("text", [".", "雨", "\u200b.", "🌧", "é"])
+def test_one_character_that_is_seen_is_a_text(text):
+    assert check(FIELDS, {"prompt": text}, {})["prompt"] == text
+
+
+LOW = Field("low", "FLOAT", default=0.2, min=0, max=1, below="high", when={"control": "canny"})
+HIGH = Field("high", "FLOAT", default=0.6, min=0, max=1)
+PAIR = {field.name: field for field in (LOW, HIGH, CONTROL)}
+
+
+@pytest.mark.parametrize(("given", "field", "words"), [
+    ({"low": 0.7}, "low", "0.7 is not below high, which is 0.6; give less than 0.6, or high above 0.7"),
+    ({"high": 0.1}, "high", "0.1 is not above low, which is 0.2; give more than 0.2, or low below 0.1"),
+    ({"low": 0.5, "high": 0.5}, "low", "0.5 is not below high, which is 0.5"),
+])
+def test_of_a_pair_the_lower_must_be_below_the_other(given, field, words):
+    with pytest.raises(InvalidParams) as caught:
+        check(PAIR, given, {})
+    (problem,) = caught.value.problems
+    assert problem.field == field and words in problem.message
+
+
+def test_a_pair_without_effect_or_with_a_faulty_half_is_not_compared():
+    assert check(PAIR, {"low": 0.7, "control": "depth"}, {})["low"] == 0.7
+    with pytest.raises(InvalidParams) as caught:
+        check(PAIR, {"low": 7}, {})
+    assert [problem.type for problem in caught.value.problems] == ["value_bigger_than_max"]
 
 
 @given(st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"])))
 def test_text_is_only_text(text):
-    assert check(FIELDS, {"prompt": text}, {})["prompt"] == text
+    assert check(FIELDS, {"prompt": f"x{text}"}, {})["prompt"] == f"x{text}"
 
 
 @given(st.integers(-5000, 5000))

@@ -14,6 +14,7 @@ from aio.errors import InputError, OutputError
 @pytest.mark.parametrize(("text", "why"), [
     ("[" * 200_000, "nested more than 64"), ("[" * 65 + "]" * 65, "nested more than 64"), ('{"a":' * 80 + "1" + "}" * 80, "nested more than 64"),
     ("{", "Expecting"), ("NaN", "no number"), ("[1e5, Infinity]", "no number"), ("9" * 5000, "Exceeds"),
+    ('{"a": {"b": 1, "c": 2, "b": 1}}', "'b' is given twice; give it once"), ('[{"\\u001b": 1, "\\u001b": 2}]', r"\\x1b' is given twice"),
 ])
 def test_json_that_is_no_json_or_too_deep_is_a_value_error_in_words(text, why):
     with pytest.raises(ValueError, match=why):

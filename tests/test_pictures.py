@@ -325,10 +325,15 @@ def test_staging_takes_the_background_and_keeps_the_original(made, tmp_path):
     assert originals.find(sha256(path), tmp_path / "engine").read_bytes() == path.read_bytes()
 
 
-@pytest.mark.parametrize("value", ["red", "#12345", "../../etc", "#gggggg", "ffffff"])
+@pytest.mark.parametrize("value", ["reddish", "#12345", "../../etc", "#gggggg", "ffffff"])
 def test_a_background_that_is_no_colour_is_refused(made, value):
     with pytest.raises(InvalidParams, match=r"background: .*#"):
         request.validate(Job(config.compose(["mode=i2v"]), {"prompt": "x", "image": str(made("rgba.png")), "background": value}))
+
+
+def test_a_background_may_have_a_name_and_is_written_down_as_digits(made):
+    given = {"prompt": "x", "image": str(made("rgba.png")), "background": " Red "}
+    assert request.validate(Job(config.compose(["mode=i2v"]), given)).values["background"] == "#ff0000"
 
 
 @pytest.mark.parametrize("ending", [".gif", ".mov"])

@@ -1,6 +1,7 @@
 """A replay is the same clip, or says why not. The command line of a clip makes the same graph, wherever it is shown."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -68,7 +69,7 @@ def test_the_command_of_every_mode_and_preset_makes_the_same_graph(mode, preset,
     ["memory=tiled"], ["memory=tiled", "tile_size=256", "tile_frames=32"], ["memory=chunked", "chunks=7"], ["memory=low"], ["memory=unload"],
     ["model=bf16"], ["model=gguf", "preset=fast"], ["lora=[detailer]"], ["lora=[camera_static,detailer]", "detailer=0.3"], ["++values.stages=3"],
     ["values.stages=3", "memory=tiled"], ["~guidance"], ["fields.width.default=512", "fields.fps.default=12"], ["platform=zerogpu"],
-    ["memory.reserve_gb=4"], ["seed=4294967295", "cfg=2.5", "sigmas=1.0, 0.5, 0.0"], ["ui=shared"], ["output.name=mine"],
+    ["memory.reserve_gb=4"], ["seed=18446744073709551615", "cfg=2.5", "sigmas=1.0, 0.5, 0.0"], ["ui=shared"], ["output.name=mine"],
 ], ids=" ".join)
 def test_the_command_of_every_choice_makes_the_same_graph(words, tmp_path):
     small = [word for word in SMALL if not word.startswith("width")] if "fields.width.default=512" in words else SMALL
@@ -79,10 +80,32 @@ def test_the_command_of_every_choice_makes_the_same_graph(words, tmp_path):
         assert shy not in line
 
 
+def test_a_seed_that_is_drawn_again_stands_in_the_command_line_as_its_number(made):
+    first = made("mode=t2v", "prompt=x", "seed=random", *SMALL)["values"]["seed"]
+    assert f"seed={first}" in again("clip.json").command_line()
+    line = again("clip.json", "seed=random").command_line()
+    assert re.search(r"seed=\d+", line) and f"seed={first}" not in line
+
+
+def test_a_recipe_with_a_blank_prompt_is_refused_unless_another_is_given(made):
+    made("mode=t2v", "prompt=x", *SMALL, change=lambda recipe: [recipe[part].update(prompt="\u200b ") for part in ("values", "params")])
+    with pytest.raises(InvalidParams, match="prompt: the recipe's value cannot be used: is blank"):
+        again("clip.json")
+    assert again("clip.json", "prompt=rain").job.params["prompt"] == "rain"
+
+
+def test_a_large_seed_of_a_recipe_is_the_same_as_text_and_as_a_number(made):
+    recipe = made("mode=t2v", "prompt=x", f"seed={2**64 - 1}", *SMALL)
+    assert recipe["values"]["seed"] == str(2**64 - 1)
+    made("mode=t2v", "prompt=x", f"seed={2**64 - 1}", *SMALL, change=lambda other: other["values"].update(seed=2**64 - 1))
+    assert provenance.fingerprint(json.loads(Path("clip.json").read_text())["aio"]) == recipe["hash"]
+    assert again("clip.json").job.params["seed"] == 2**64 - 1
+
+
 @pytest.mark.parametrize("text", TEXTS)
 def test_a_text_comes_back_out_of_the_shell_as_it_was(text, tmp_path):
     job = job_of("mode=t2v", *SMALL)
-    recipe = recipe_of(type(job)(job.config, {**job.params, "prompt": text, "negative_prompt": text}), tmp_path / "staging")
+    recipe = recipe_of(type(job)(job.config, {**job.params, "prompt": f"{text}.", "negative_prompt": text}), tmp_path / "staging")
     line = replay.line(recipe)
     assert hash_of(line) == recipe["hash"]
     assert not any(char in line for char in "\x1b\x07\r\u202e")   # the line is safe to look at
@@ -240,7 +263,7 @@ def test_a_changed_copy_is_not_taken_for_the_original(made, inputs, tmp_path):
 
 def test_a_value_that_its_field_cannot_have_is_named(made):
     made("mode=t2v", "prompt=x", *SMALL, change=lambda recipe: recipe["values"].update(seed=2**70))
-    with pytest.raises(InvalidParams, match=r"seed: the recipe's value cannot be used: .*4294967295"):
+    with pytest.raises(InvalidParams, match=r"seed: the recipe's value cannot be used: .*18446744073709551615"):
         again("clip.json")
     assert again("clip.json", "seed=1").job.params["seed"] == "1"
 

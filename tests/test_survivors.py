@@ -51,7 +51,7 @@ def test_the_range_of_a_field_names_a_step_only_where_it_binds(field, text):
 
 
 def test_an_empty_text_is_no_file_but_it_is_a_text():
-    fields = {"image": Field("image", "IMAGE", optional=True), "prompt": Field("prompt", "STRING")}
+    fields = {"image": Field("image", "IMAGE", optional=True), "prompt": Field("prompt", "STRING", optional=True)}
     assert checked(fields, {"image": "", "prompt": ""}, {}) == {"image": None, "prompt": ""}
     assert checked(fields, {"image": "a.png", "prompt": "x"}, {}) == {"image": "a.png", "prompt": "x"}
     with pytest.raises(Exception, match=r"image: is required: give image=… \(a picture file\)"):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from aio import config, jobs_table
+from aio import config, jobs_table, sidecar
 from aio.cli import main
 from aio.command import parse
 from aio.errors import ConfigError, InputError
@@ -244,7 +244,10 @@ def test_a_table_beyond_a_limit_is_refused_at_once(name, text, words, tmp_path):
     ('{"mode": "../../x"}', "mode: '../../x' is unknown"),
     ('{"mode": 3}', "mode: '3' is unknown"), ('{"memory.vram": "lo"}', "Did you mean 'low'?"),
     ('{"output.name": "a\\u0000b"}', "holds a NUL character"),
-    ('{"seed": 1e999}', "inf is not a whole number"), ('{"prompt": {"a": 1}}', "is not a text"),
+    ('{"seed": 1e999}', "inf is not a whole number"), ('{"seed": 1.8e19}', "1.8e+19 has lost its last digits; give all of them, as text"),
+    ('{"prompt": " \\u200b"}', "prompt: is blank"), ('{"sigmas": "0.5, 1"}', "1 comes after 0.5"),
+    ('{"seconds": 20, "fps": 50}', "give seconds=19.9 or fps=49"),
+    ('{"prompt": {"a": 1}}', "is not a text"),
     ('{"mode": "i2v", "image": "' + "a" * 5000 + '"}', "image: "),
 ])
 def test_an_odd_cell_is_told_with_its_row(row, words, sweep, tmp_path):
@@ -261,6 +264,10 @@ def test_an_odd_cell_is_told_with_its_row(row, words, sweep, tmp_path):
         ("t.csv", "preset\n\"fast,quality\"\n", ["row 1 (line 2): preset: 'fast,quality' is not one choice"]),
         ("t.csv", "prompt,seed\na, b,3\n", ["row 1 (line 2): it has a cell without a column name"]),
         ("t.csv", "seed,seed\n1,2\n", ["the column 'seed' stands there twice"]),
+        ("t.csv", "seed, seed \n1,2\n", ["the column 'seed' stands there twice"]),
+        ("t.csv", "seed,params.seed\n1,2\n", ["row 1 (line 2): seed is given twice, as seed and params.seed; give it once"]),
+        ("t.csv", "memory.vram,+memory.vram\nlow,low\n", ["row 1 (line 2): memory.vram is given twice"]),
+        ("t.jsonl", '{"seed": 1, "cfg": 2, "seed": 1}\n', ["row 1 (line 1): not JSON ('seed' is given twice; give it once)"]),
         ("t.csv", "prompt\n\"open\n", ["line 2"]),
         ("t.csv", "seed\n", ["holds no job"]),
         ("t.csv", "mode\nlipsinc\n", ["row 1 (line 2): mode: 'lipsinc' is unknown. Did you mean 'lipsync'?"]),
@@ -273,6 +280,25 @@ def test_a_table_is_validated_whole_and_errors_name_their_rows(name, rows, said,
     assert code == 2 and not out and not (tmp_path / "s").exists()
     for words in said:
         assert words in err
+
+
+def test_every_job_of_a_table_and_of_a_sweep_draws_its_own_seed_and_goes_on_with_it(sweep, tmp_path):
+    rows = table(tmp_path, "t.csv", "prompt,seed\na,random\nb,random\nc,18446744073709551615\n")
+    assert sweep(f"jobs=@{rows}")[0] == 0
+    seeds = [cell.settings["seed"] for cell in store.cells(tmp_path / "s", live=False)]
+    assert len(set(seeds)) == 3 and seeds[2] == "18446744073709551615"
+    for cell in store.cells(tmp_path / "s", live=False):
+        assert str(sidecar.read(tmp_path / "s" / str(cell.number) / cell.video).data["seed"]) == cell.settings["seed"]
+    (tmp_path / "s" / "1" / "t2v-0001.preview.mp4").unlink()
+    code, _, err = sweep(f"jobs=@{rows}", f"resume={tmp_path / 's'}")   # the very same command, which would draw anew
+    assert code == 0 and "3 of 3 jobs done" in err
+    assert [cell.settings["seed"] for cell in store.cells(tmp_path / "s", live=False)] == seeds
+
+
+def test_the_last_seeds_of_64_bit_are_swept_without_rounding(sweep, tmp_path):
+    assert sweep(f"seed=range({2**64 - 2},{2**64})")[0] == sweep(f"seed={2**53 + 1},{2**53}", place="t")[0] == 0
+    seeds = [[int(cell.settings["seed"]) for cell in store.cells(tmp_path / place, live=False)] for place in "st"]
+    assert seeds == [[2**64 - 2, 2**64 - 1], [2**53 + 1, 2**53]]
 
 
 # -- resume --------------------------------------------------------------------------------------------------------------------------

@@ -77,6 +77,19 @@ def test_gradio_client_runs_a_mode(page, client, inputs, mode):
     assert json.loads(Path(file).read_text())["mode"] == mode and "Done" in status
 
 
+@pytest.mark.parametrize("seed", [2**64 - 1, str(2**64 - 1), str(2**53 + 1), 7, "7"])
+def test_a_seed_keeps_its_digits_through_the_api(client, seed):
+    _, command, file, _ = client.predict(**SMALL, seed=seed, api_name="/t2v")
+    recipe = json.loads(Path(file).read_text())
+    assert f"seed={seed}" in command and int(recipe["values"]["seed"]) == int(seed)
+    assert isinstance(recipe["seed"], str) == (int(seed) > 2**53)   # JavaScript would round it
+
+
+def test_a_client_may_have_a_seed_drawn_and_gets_its_number(client):
+    seeds = [json.loads(Path(client.predict(**SMALL, seed="random", api_name="/t2v")[2]).read_text())["seed"] for _ in range(2)]
+    assert all(isinstance(seed, int) for seed in seeds) and seeds[0] != seeds[1]
+
+
 def test_an_mcp_client_lists_a_tool_a_mode_and_runs_one(page):
     from mcp import ClientSession
     from mcp.client.streamable_http import streamablehttp_client
@@ -95,6 +108,8 @@ def test_an_mcp_client_lists_a_tool_a_mode_and_runs_one(page):
     assert schema["fps"]["type"] == "number" and schema["control"]["enum"] == ["canny", "depth", "pose", "none"]
     assert "picture file" in schema["image"]["description"] and "256 to 1920" in schema["width"]["description"]
     assert not made.isError and "loop-" in made.content[0].text and "bit_depth=10" in made.content[0].text
+    number, text = schema["seed"]["anyOf"]
+    assert number == {"type": "integer", "minimum": 0, "maximum": 2**53} and text == {"type": "string", "pattern": "^(-?[0-9]+|random)$"}
     assert refused.isError and "multiple of 64" in refused.content[0].text
 
 
@@ -103,6 +118,12 @@ def test_an_mcp_client_lists_a_tool_a_mode_and_runs_one(page):
     ({"width": 99999}, "above 1920"),
     ({"seconds": -1}, "below 0.4"),
     ({"prompt": None}, "this mode needs it"),
+    ({"prompt": " \u200b\n"}, "this mode needs it"),
+    ({"seconds": 20, "fps": 50}, "give seconds=19.9 or fps=49"),
+    ({"sigmas": "1, 2, 0"}, "'2' is out of range; legal: 0 to 1"),
+    ({"stg_blocks": "48"}, "legal: 0 to 47"),
+    ({"seed": -1}, "write seed=random"),
+    ({"seed": 1.5}, "not a whole number"),
     ({"cfg": "many"}, "not a number"),
 ])
 def test_a_bad_value_is_refused_before_the_line_by_name(client, given, said):

@@ -268,6 +268,25 @@ def test_a_reload_mid_run_frees_the_engine_and_the_page_runs_again(visit):
     visitor.make("loop", prompt="first words")
 
 
+def test_a_seed_keeps_every_digit_on_the_page(visit, site):
+    visitor = visit(new=True)
+    visitor.choose("loop")
+    visitor.page.locator("#loop-fresh input").uncheck()
+    for typed in (str(2**64 - 1), str(2**53 + 1)):
+        visitor.fill("loop", seed=typed)
+        visitor.make("loop", prompt="digits")
+        made = max(site.outputs.glob("loop-*.mp4"), key=lambda path: path.stat().st_mtime_ns)
+        assert json.loads(made.with_suffix(".json").read_text())["aio"]["seed"] == typed
+        expect(visitor.box("loop", "seed")).to_have_value(typed)
+        visitor.fill("loop", seed=1)
+        visitor.page.locator("#loop-last").click()
+        expect(visitor.box("loop", "seed")).to_have_value(typed, timeout=PATIENCE)
+    visitor.fill("loop", seed=-1)
+    visitor.page.locator("#loop-run").click()
+    visitor.page.get_by_text("write seed=random").first.wait_for()
+    visitor.page.close()
+
+
 def test_the_last_seed_and_the_last_recipe_can_be_used_again(visit):
     visitor = visit()
     visitor.make("loop", prompt="first words")

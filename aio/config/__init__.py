@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from aio import paths
+from aio.conditions import Condition
 from aio.config import checks, foreign, typed
 from aio.config.checks import is_text
 from aio.config.composing import alone, composed, explain, params_of, register, searched, standing
@@ -23,7 +24,8 @@ from aio.config.quoting import LITERAL, escaped
 from aio.config.sections import Mode, Node
 from aio.config.words import Words, picked, sort
 from aio.errors import AioError, ConfigError, nearest
-from aio.fields import TYPES, Condition, Field
+from aio.fields import TYPES, Field
+from aio.formats import FORMATS
 from aio.spaces.here import placed
 
 __all__ = [
@@ -141,7 +143,7 @@ def build(cfg: Any, config_dirs: Sequence[Path] = (), given: Words | None = None
         raise ConfigError("\n".join(faults))
     mode, nodes = root.mode, root.nodes
     patches = [_patch(name, item, faults) for name, item in root.patches.items()]
-    faults += [fault for key, item in root.fields.items() for fault in _field_faults(key, item)]
+    faults += [fault for key, item in root.fields.items() for fault in _field_faults(key, item, root.fields)]
     if not re.fullmatch(r"(?!\.)[^/\\\x00-\x1f]+", mode.name):
         faults.append(f"mode.name: {mode.name!r} is no plain name; results are called after it")
     if faults:
@@ -210,15 +212,20 @@ def _patch(name: str, item: Any, faults: list[str]) -> Patch:
     return made
 
 
-def _field_faults(name: str, field: Field) -> list[str]:
+def _field_faults(name: str, field: Field, fields: Mapping[str, Field]) -> list[str]:
     found = _condition_faults(f"fields.{name}.when", field.when)
+    if field.format is not None and (field.type != "STRING" or field.format not in FORMATS):
+        known = f"{nearest(field.format, FORMATS)} A STRING may have one of: {', '.join(FORMATS)}"
+        found.append(f"fields.{name}: {field.type} has no format {field.format!r}.{known}")
+    if field.below is not None and (field.below not in fields or not {field.type, fields[field.below].type} <= {"INT", "FLOAT"}):
+        found.append(f"fields.{name}.below: {field.below!r} and {name} are no two number fields of the mode.{nearest(field.below, fields)}")
     if field.type not in TYPES:
         found.append(f"fields.{name}: unknown type {field.type!r}.{nearest(field.type, TYPES)} Known: {', '.join(sorted(TYPES))}")
     return found
 
 
 def _condition_faults(where: str, condition: Any) -> list[str]:
-    """What `aio.fields.holds` cannot decide."""
+    """What `aio.conditions.holds` cannot decide."""
     found = []
     for name, wanted in (condition or {}).items():
         if isinstance(wanted, Mapping):

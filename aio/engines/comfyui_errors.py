@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from aio import patch, workflow
+from aio import bounds, patch, workflow
 from aio.errors import AioError, Cancelled, NodeError, OutOfMemory, WorkflowError
 from aio.values import Prompt, Request
 
@@ -42,22 +42,11 @@ def refused(error: Mapping[str, Any] | None, node_errors: Mapping[str, Any], pro
 
 def _fields(request: Request, node_id: str, name: str) -> list[str]:
     """Fields that an input's value was rendered from."""
-    templates = {f"{item.source}: {item.name}": item.operations for item in request.config.patches}
-    found: dict[str, None] = {}
     try:
-        operations = patch.render(request)
+        template = bounds.template_of(request.config, patch.render(request), node_id, name)
     except AioError:
         return []
-    for operation in operations:
-        if operation.source not in templates:
-            continue
-        value = templates[operation.source][operation.index].get("value")
-        if operation.path == f"/{patch.escape(node_id)}" and isinstance(value, Mapping):   # a spliced node
-            value = (value.get("inputs") or {}).get(name)
-        elif operation.path != f"/{patch.escape(node_id)}/inputs/{patch.escape(name)}":
-            continue
-        found.update(dict.fromkeys(sorted(patch.names(value) & set(request.config.fields))))
-    return list(found)
+    return sorted(patch.names(template) & set(request.config.fields))
 
 
 def failed(error: BaseException, node_id: str, prompt: Prompt, stage: str, stages: Mapping[str, str], log: Path) -> AioError:

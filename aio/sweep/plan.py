@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence, Sized
+from collections.abc import Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
 from aio import config as configuration
-from aio import jobs_table, paths, provenance
+from aio import fields, jobs_table, paths, provenance
 from aio.command import Command, in_config
 from aio.engines.choose import choose
 from aio.errors import ConfigError, InputError
@@ -59,7 +59,10 @@ def plan(command: Command) -> list[Planned]:
     rows, table = jobs_table.read(command.jobs, command.config_dirs, limits) if command.jobs else (None, None)
     modes = {word.split("=", 1)[1] for row in rows or () for word in row.overrides if word.startswith("mode=")}
     known = modes & set(configuration.choices("mode", command.config_dirs))   # an unknown one is a fault of its row
-    jobs = [_plan(spec, command.config_dirs, table) for spec in product(axes(command, sorted(known)), rows, limits["jobs"])]
+    there = folder.planned(paths.expanded(command.resume, "resume")) if command.resume else None
+    before = {cell.number: cell.settings for cell in there or ()}
+    specs = product(axes(command, sorted(known)), rows, limits["jobs"])
+    jobs = [_plan(spec, command.config_dirs, table, before.get(spec.number, {})) for spec in specs]
     faults: dict[str, list[Planned]] = {}
     for job in jobs:
         if job.error:
@@ -122,13 +125,19 @@ def _in_rows(table: str, text: str, group: Sequence[Planned]) -> str:
     return "\n".join(f"jobs: {table}, {_several(rows)}: {line}" for line in text.splitlines())
 
 
-def _plan(spec: Spec, config_dirs: Sequence[Path], table: Path | None) -> Planned:
+def _plan(spec: Spec, config_dirs: Sequence[Path], table: Path | None, there: Mapping[str, str] = {}) -> Planned:
+    """One job. there: its settings in the sweep that goes on, which tell the numbers that were drawn for it."""
     settings: dict[str, str] = {}
     try:
         words = [word.lstrip("+").split("=", 1) for word in spec.overrides if "=" in word and not word.lstrip("+").startswith("output.dir=")]
         settings = {key: portable(value) for key, value in words}
         settings |= {name: str(value) for name, value in spec.params.items()}
         config = configuration.compose(spec.overrides, config_dirs)
+        own = fields.drawn(config.fields, spec.params, config.values)
+        own |= {name: there[name] for name, value in own.items() if value != spec.params.get(name) and name in there}
+        if own != spec.params:
+            spec = dataclasses.replace(spec, params=own)
+            settings |= {name: str(value) for name, value in own.items()}
         files = {name for name, field in config.fields.items() if field.type in MEDIA_TYPES} & set(spec.params)
         if table and files:
             found = {name: _beside(spec.params[name], table) for name in files}

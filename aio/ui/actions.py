@@ -6,7 +6,6 @@ An event changes as few components as it can: gradio's frontend looks each of th
 from __future__ import annotations
 
 import functools
-import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 
 from aio import asked
 from aio.errors import AioError, Cancelled, InvalidParams, MediaError
+from aio.numerals import draw
 from aio.ui import cards, gallery, recipes, uploads, widgets, words
 from aio.ui.catalogue import Catalogue
 from aio.ui.forms import CHOICES, Form
@@ -88,7 +88,7 @@ def _roll(form: Form, around: Mapping[str, Any], parts: Mapping[str, Any]) -> tu
     field = form.fields[around["seed"]]
 
     def roll(fresh: bool, seed: Any) -> Any:
-        return random.randint(int(field.min or 0), int(field.max or 2**32 - 1)) if fresh else seed
+        return str(draw(field.min, field.max)) if fresh else seed
 
     return roll, [around["fresh"], parts[around["seed"]]], [parts[around["seed"]]]
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from aio import check, fields, plan, request, verbs
+from aio import check, plan, request, verbs
+from aio.conditions import holds
 from aio.config import Config
 from aio.errors import AioError, InvalidParams, MediaError, Problem
 from aio.fields import MEDIA_TYPES, Field
@@ -166,7 +167,8 @@ class Form:
             if kinds != {"required_input_missing"}:
                 raise
             missing = frozenset(problem.field for problem in error.problems)
-            checked = check.sample(config, {name: value for name, value in params.items() if config.fields[name].type not in MEDIA_TYPES})
+            kept = {name: value for name, value in params.items() if config.fields[name].type not in MEDIA_TYPES and name not in missing}
+            checked = check.sample(config, kept)
         operations, prompt = check.draw(checked)
         return plan.examine(checked, operations, prompt, verbs.models_dir(config)), config, missing
 
@@ -175,7 +177,7 @@ class Form:
         values = {name: config.values.get(name, field.default) for name, field in config.fields.items()} | self.params(config, given)
         known = {**config.values, **values}
         found = {name: name in config.fields for name in self.lora_of}
-        return found | {name: fields.holds(field.when, known) for name, field in self.fields.items() if field.when and name not in found}
+        return found | {name: holds(field.when, known) for name, field in self.fields.items() if field.when and name not in found}
 
 
 def form(catalogue: Catalogue, mode: str) -> Form:

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from aio.fields import MEDIA_TYPES as MEDIA
-from aio.fields import Field
+from aio.fields import RANDOM, Field
+from aio.numerals import EXACT_MAX
 from aio.ui.toolkit import FileData, gr
 
 __all__ = ["MEDIA", "escape", "following", "follows", "make"]
@@ -53,6 +54,10 @@ class _Measured(Raw):
         """JSON schema of the value."""
         if self.field is None:   # while gradio makes it
             return {"type": "number"}
+        if exceeds(self.field):
+            exact = {"type": "integer", "minimum": self.field.min or 0, "maximum": EXACT_MAX}
+            words = f"|{RANDOM}" if self.field.draws else ""
+            return {"anyOf": [exact, {"type": "string", "pattern": f"^(-?[0-9]+{words})$"}]}
         bounds = {"minimum": self.field.min, "maximum": self.field.max, "multipleOf": self.field.step if self.field.type == "INT" else None}
         return {"type": "integer" if self.field.type == "INT" else "number", **{key: bound for key, bound in bounds.items() if bound is not None}}
 
@@ -66,7 +71,7 @@ class Number(_Measured, gr.Number):
 
 
 class Textbox(_Measured, gr.Textbox):
-    """A text; with a `field` a number that may stay empty: gradio's own number field would show 0 then."""
+    """A text; with a `field` a number that may stay empty, where gradio's own number field would show 0, or may have more digits than it keeps."""
 
     def api_info(self) -> dict[str, Any]:
         """JSON schema of the value."""
@@ -111,6 +116,11 @@ class Video(_File, gr.Video):
     def postprocess(self, value: Any) -> Any:
         """The file itself; gradio would look into it with ffprobe, hash it and copy it first."""
         return FileData(path=_hidden(Path(value), Path(self.GRADIO_CACHE)), orig_name=Path(value).name) if value else None
+
+
+def exceeds(field: Field) -> bool:
+    """Whether a browser's numbers would lose digits of a field's."""
+    return field.type == "INT" and (field.draws if field.max is None else field.max > EXACT_MAX)
 
 
 def _hidden(file: Path, cache: Path) -> str:
@@ -162,7 +172,7 @@ def _choice(field: Field, value: Any, follows: str | None, words: dict[str, str]
 
 def _number(field: Field, value: Any, follows: str | None, words: dict[str, str], common: dict[str, Any]) -> Any:
     step = field.step or (1 if field.type == "INT" else 0.01)
-    if follows is not None:
+    if follows is not None or exceeds(field):
         part = Textbox(value, placeholder=follows, max_lines=1, **words, **common)
     elif field.min is not None and field.max is not None and (field.max - field.min) / step <= SLIDER_RANGE:
         part = Slider(field.min, field.max, value=value, step=step, buttons=[], **words, **common)
