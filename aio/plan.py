@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from aio import duration, patch, registry, request, schema, shapes, workflow
+from aio import duration, lorafit, patch, registry, request, schema, shapes, workflow
 from aio.config import Config
 from aio.fields import MEDIA_TYPES, holds
 from aio.values import Job, Media, Operation, Prompt, Request
@@ -86,6 +86,7 @@ def examine(checked: Request, operations: tuple[Operation, ...], prompt: Prompt,
     estimate = duration.estimate(work, config.data)
     entries = registry.parse(config.data["registry"])
     models = registry.status(registry.models_of(prompt, schema.load()), entries, models_dir)
+    checked = dataclasses.replace(checked, warnings=(*checked.warnings, *lorafit.check(prompt, config, models)))
     return Plan(checked, operations, prompt, work.result, estimate, tuple(models))
 
 

@@ -169,6 +169,23 @@ class Pin:
 
 
 @dataclass(frozen=True)
+class LoraKeys:
+    """`comfyui.lora` (conf/comfyui/base/lora.yaml); aio.lorafit says what the words do."""
+
+    loaders: dict[str, list[str]] = field(default_factory=dict)
+    models: dict[str, str] = field(default_factory=dict)
+    prefixes: list[str] = field(default_factory=list)
+    networks: dict[str, list[str]] = field(default_factory=dict)
+    text: list[str] = field(default_factory=list)
+    pairs: dict[str, str] = field(default_factory=dict)
+    beside: list[str] = field(default_factory=list)
+    whole: dict[str, str] = field(default_factory=dict)
+    others: list[str] = field(default_factory=list)
+    made_for: list[str] = field(default_factory=list)
+    packed: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
 class ComfyUI:
     """`comfyui` (conf/comfyui/pins.yaml)."""
 
@@ -178,6 +195,7 @@ class ComfyUI:
     mirror: str | None = None
     packs: dict[str, Pin] = field(default_factory=dict)
     leave_out: list[str] = field(default_factory=list)
+    lora: LoraKeys = field(default_factory=LoraKeys)
 
 
 @dataclass(frozen=True)
