@@ -79,8 +79,8 @@ def check(prompt: Prompt, config: Config, models: Iterable[ModelStatus]) -> list
 
 
 def rules_of(config: Config) -> Mapping[str, Any]:
-    """The rules of a configuration: its `comfyui.lora`, empty where another list of pins has none."""
-    return (config.data.get("comfyui") or {}).get("lora") or {}
+    """The rules of a configuration: its `lora_keys`, empty where another list of pins has none."""
+    return config.data.get("lora_keys") or {}
 
 
 def refusal(fit: Fit) -> str:

@@ -108,7 +108,7 @@ def test_a_form_of_names_that_comfyui_does_not_take_for_this_model_is_foreign_to
 @pytest.mark.parametrize(("out", "columns", "said"), [(96, 48, "96 x 48"), (64, 32, "64 x 32"), (48, 64, "48 x 64")])
 def test_matrices_of_another_shape_are_refused_also_where_the_count_of_numbers_is_the_same(models, out, columns, said):
     models.put(file_of(lora(out=out, columns=columns)))
-    with pytest.raises(WeightsMismatch, match=rf"6 have another shape \(diffusion_model\.transformer_blocks\.0\.attn1\.to_q: {said} where the model has 64 x 48\)"):
+    with pytest.raises(WeightsMismatch, match=rf"6 have another shape \(diffusion_model\.{LAYERS[0]}: {said} where the model has 64 x 48\)"):
         models.warnings()
 
 
@@ -128,9 +128,10 @@ def test_half_a_pair_and_a_wrong_bias_count_and_a_right_one_does_not(models):
 
 
 def test_a_convolution_counts_by_its_rows_and_all_its_columns(models):
-    models.put(file_of(lora() | {"diffusion_model.patchify.lora_up.weight": [64, 2, 1, 1], "diffusion_model.patchify.lora_down.weight": [2, 16, 3, 3]}))
+    key = "diffusion_model.patchify"
+    models.put(file_of(lora() | {f"{key}.lora_up.weight": [64, 2, 1, 1], f"{key}.lora_down.weight": [2, 16, 3, 3]}))
     assert models.warnings() == []
-    models.put(file_of(lora() | {"diffusion_model.patchify.lora_up.weight": [64, 2, 1, 1], "diffusion_model.patchify.lora_down.weight": [2, 16, 1, 1]}))
+    models.put(file_of(lora() | {f"{key}.lora_up.weight": [64, 2, 1, 1], f"{key}.lora_down.weight": [2, 16, 1, 1]}))
     assert "64 x 16 where the model has 64 x 144" in models.warnings()[0]
 
 

@@ -170,7 +170,7 @@ class Pin:
 
 @dataclass(frozen=True)
 class LoraKeys:
-    """`comfyui.lora` (conf/comfyui/base/lora.yaml); aio.lorafit says what the words do."""
+    """`lora_keys` (conf/comfyui/base/lora.yaml); aio.lorafit says what the words do."""
 
     loaders: dict[str, list[str]] = field(default_factory=dict)
     models: dict[str, str] = field(default_factory=dict)
@@ -195,7 +195,6 @@ class ComfyUI:
     mirror: str | None = None
     packs: dict[str, Pin] = field(default_factory=dict)
     leave_out: list[str] = field(default_factory=list)
-    lora: LoraKeys = field(default_factory=LoraKeys)
 
 
 @dataclass(frozen=True)
@@ -222,6 +221,7 @@ class Root:
     tables: dict[str, dict[str, Any]] = field(default_factory=dict)
     stages: dict[str, str] = field(default_factory=dict)
     loras: dict[str, dict[str, Any]] = field(default_factory=dict)
+    lora_keys: LoraKeys = field(default_factory=LoraKeys)
     packs: dict[str, str] = field(default_factory=dict)
     official: dict[str, Any] = field(default_factory=dict)
     preset: dict[str, str] = field(default_factory=dict)
