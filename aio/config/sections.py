@@ -183,6 +183,7 @@ class LoraKeys:
     others: list[str] = field(default_factory=list)
     made_for: list[str] = field(default_factory=list)
     packed: list[str] = field(default_factory=list)
+    log: dict[str, list[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
