@@ -10,7 +10,8 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "aio"
 
 LAYERS = [  # lower never imports higher; modules of one line may import each other
-    {"__init__", "errors", "values", "geometry", "outside", "paths", "whole", "spaces.here", "faults", "signals", "terminal", "kinds", "tensorfile"},
+    {"__init__", "errors", "values", "geometry", "outside", "paths", "whole", "spaces.here", "faults", "signals", "terminal", "kinds",
+     "tensorfile", "device"},
     {"fields", "workflow", "schema", "engines.torch_compat"},
     {"patch", "config", "media", "registry", "download", "comfyui_dir", "pins", "provision",
      "nodecheck", "grammar", "lettering", "shapes", "texts"},

@@ -9,8 +9,8 @@ import os
 import pytest
 from realcomfyui import comfy, comfy_folder  # noqa: F401  fixtures
 
-from aio import run
 from aio import config as configuration
+from aio import run
 from aio.errors import WeightsMismatch
 from aio.values import Job
 
@@ -121,7 +121,6 @@ def test_a_weight_file_that_was_exchanged_under_its_name_is_read_again(comfy, lo
 @pytest.mark.parametrize(("change", "said"), [(foreign, "name no weight"), (larger, "another shape")])
 def test_the_chain_refuses_it_before_the_engine_starts(comfy, lora, change, said, tmp_path, monkeypatch):  # noqa: F811
     lora.put(change)
-    request, prompt = comfy.case(*T2V)
     with pytest.raises(WeightsMismatch, match=said):
         chain(comfy, tmp_path, monkeypatch)
 

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from aio.config import files, typed
+from aio.device import suited
 from aio.errors import ConfigError, nearest
+from aio.spaces.here import placed
 
 PACKAGE = Path(__file__).resolve().parent.parent
 ROOT = PACKAGE if (PACKAGE / "conf").is_dir() else PACKAGE.parent
@@ -78,6 +80,12 @@ def usual() -> Mapping[str, Any]:
     """The groups of every composition -> what they choose unless told otherwise: a name, or a list where a group takes several."""
     entries = files.load(CONF / "config.yaml")["defaults"]
     return {group: name for entry in entries if isinstance(entry, dict) for group, name in entry.items()}
+
+
+def settled(overrides: Sequence[str]) -> list[str]:
+    """Overrides as typed, and after them what the place and the device add where they leave it open: see aio.spaces.here, aio.device."""
+    found = placed(overrides)
+    return [*found, *suited(found, files.load(CONF / "platform" / "local.yaml").get("usual") or {})]
 
 
 def many() -> frozenset[str]:

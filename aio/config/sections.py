@@ -126,6 +126,7 @@ class Platform:
     sizes: dict[str, GpuSize] = field(default_factory=dict)
     quota: dict[str, Amount] = field(default_factory=dict)
     folders: list[str] = field(default_factory=list)
+    usual: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -226,6 +227,6 @@ class Root:
     packs: dict[str, str] = field(default_factory=dict)
     official: dict[str, Any] = field(default_factory=dict)
     preset: dict[str, str] = field(default_factory=dict)
-    model: dict[str, str] = field(default_factory=dict)
+    model: dict[str, Any] = field(default_factory=dict)
     preset_constants: dict[str, str] = field(default_factory=dict)
     examples: list[dict[str, Any]] = field(default_factory=list)
