@@ -109,7 +109,7 @@ def _made_for(fit: Fit) -> str:
 
 def fits(prompt: Prompt, output: str, models: Iterable[ModelStatus], rules: Mapping[str, Any], faults: list[str]) -> Iterator[Fit]:
     """How each LoRA that is loaded fits, as far as headers tell; what is wrong with the files themselves goes to `faults`."""
-    paths = {(one.folder, one.name): one.path for one in models if one.path is not None}
+    paths = {(one.folder, one.name): one.path for one in models if one.state in ("present", "cached")}
     by_name = {name: path for (_, name), path in paths.items()}
     for node_id, name in loaded(prompt, output, rules):
         path = paths.get(("loras", name))

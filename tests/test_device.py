@@ -7,7 +7,7 @@ import yaml
 from realcomfyui import comfy, comfy_folder  # noqa: F401  fixtures
 
 from aio import config as configuration
-from aio import device, plan, registry
+from aio import device, doctor, plan, registry
 from aio.engines import choose
 from aio.errors import ConfigError, InputError
 from aio.values import Job
@@ -141,3 +141,32 @@ def test_a_type_that_mps_lacks_is_told_in_words(reason, comfy, tmp_path):  # noq
     error = comfyui_errors.failed(TypeError(reason), "1", {"1": {"class_type": "KSampler", "inputs": {}}}, "Stage 1", {}, tmp_path)
     assert ("choose model=bf16" in str(error)) == ("Float8" in reason) and "choose" in str(error)
 
+
+
+@pytest.mark.comfyui
+def test_the_text_encoder_in_4_bits_is_computed_on_the_cpu_of_a_mac_which_reads_its_scales(comfy, monkeypatch):  # noqa: F811
+    import comfy.model_management as management
+    import torch
+    from comfy.quant_ops import get_layout_class
+    from safetensors.torch import load_file, save_file
+
+    monkeypatch.setattr(management, "vram_state", management.VRAMState.SHARED)   # what ComfyUI sets where cpu_state is MPS
+    assert management.text_encoder_device() == torch.device("cpu")
+
+    path = comfy.engine.models_dir / "text_encoders" / "gemma_3_12B_it_fp4_mixed.safetensors"
+    right, tensors = path.read_bytes(), load_file(path)
+    layout, packed = get_layout_class("TensorCoreNVFP4Layout"), 0
+    for name in [name for name in tensors if name.endswith("_proj.weight")]:
+        numbers, facts = layout.quantize(tensors[name].float(), None)
+        stem, packed = name.removesuffix(".weight"), packed + 1
+        tensors |= {name: numbers, f"{stem}.weight_scale": facts.block_scale, f"{stem}.weight_scale_2": facts.scale}
+        tensors[f"{stem}.comfy_quant"] = torch.tensor(list(b'{"format": "nvfp4"}'), dtype=torch.uint8)
+    assert packed
+    try:
+        path.unlink()   # a link of the same bytes under another name stays as it is
+        save_file(tensors, path)
+        made = comfy.run("mode=t2v", "preset=fast")
+        assert doctor.look(made.video).spread > doctor.FLAT
+    finally:
+        path.unlink()
+        path.write_bytes(right)

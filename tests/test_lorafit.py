@@ -10,7 +10,7 @@ import pytest
 
 from aio import config as configuration
 from aio import lorafit, plan, tensorfile
-from aio.errors import WeightsMismatch
+from aio.errors import ConfigError, WeightsMismatch
 from aio.values import Job
 
 LORA, MODEL = "ltx-2-19b-lora-camera-control-static.safetensors", "ltx-2.3-22b-distilled-fp8.safetensors"
@@ -226,3 +226,33 @@ def test_without_rules_nothing_is_judged(models):
     models.put(file_of(lora(form="foreign.{}")))
     prompt = {"1": {"class_type": "LoraLoaderModelOnly", "inputs": {"lora_name": LORA, "strength_model": 1.0}}}
     assert list(lorafit.fits(prompt, "1", [], {}, [])) == []
+
+
+@pytest.mark.parametrize(("given", "name"), [
+    ("mine.safetensors", "mine"), ("/path/My style.safetensors", "My_style"), ("[detailer,C:\\x\\a.SFT]", "a"), ("./a.pt", "a"),
+])
+def test_a_file_for_a_choice_is_told_where_it_goes_and_what_names_it(given, name):
+    with pytest.raises(ConfigError) as error:
+        configuration.compose([f"lora={given}"])
+    text = str(error.value)
+    assert "folder loras of ComfyUI's models" in text and f"MYCONF/lora/{name}.yaml" in text and f"lora=[{name}]" in text
+    assert "camera_static.yaml" in text and "Known: \n" not in text
+
+
+def test_a_copied_file_makes_a_lora_of_ones_own(models, tmp_path):
+    text = (configuration.CONF / "lora" / "camera_static.yaml").read_text(encoding="utf-8")
+    text = text.replace("camera_static", "mine").replace(LORA, "mine.safetensors")
+    (tmp_path / "own" / "lora").mkdir(parents=True)
+    (tmp_path / "own" / "lora" / "mine.yaml").write_text(text, encoding="utf-8")
+    models.put(file_of(lora(form="foreign.{}")), "mine.safetensors")
+    config = configuration.compose(["mode=t2v", "preset=fast", "lora=[mine]"], [tmp_path / "own"])
+    config.data["registry"].pop(MODEL)
+    with pytest.raises(WeightsMismatch, match=r"mine\.safetensors: none of its 6 weights"):
+        plan.plan(Job(config, {"prompt": "x"}), models.folder)
+
+
+def test_a_file_that_is_still_to_be_fetched_anew_is_not_judged(models):
+    models.put(b"half of it")
+    config = configuration.compose(T2V)   # with the registry, whose size it has not
+    made = plan.plan(Job(config, {"prompt": "x"}), models.folder)
+    assert {one.name: one.state for one in made.models}[LORA] == "corrupt"

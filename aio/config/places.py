@@ -22,6 +22,10 @@ MEANT = {"duration": ("the length of the clip", "seconds"), "guidance": ("the gu
 """Groups whose name people type for a field, with a number: group -> what they mean, and the field."""
 
 
+LORA_FILE = re.compile(r"([^/\\]*)\.(?:safetensors|sft|ckpt|pt|pth|bin)$", re.IGNORECASE)
+"""What people type for a LoRA of their own: its file, which a choice does not name."""
+
+
 def groups(config_dirs: Sequence[Path] = ()) -> frozenset[str]:
     """Names of the config groups.
 
@@ -51,6 +55,12 @@ def choice(group: str, name: Any, config_dirs: Sequence[Path] = ()) -> str:
         return name
     if not known:
         raise ConfigError(f"{group}: there is no such config group.{nearest(str(group), groups(config_dirs))}")
+    if group == "lora" and isinstance(name, str) and (file := LORA_FILE.search(name)):
+        own = re.sub(r"\W+", "_", file[1]).strip("_") or "mine"
+        raise ConfigError(
+            f"lora: {typed.shown(name)} is a file, and lora takes names: {', '.join(known)}. For a LoRA of your own put the file into the folder "
+            f"loras of ComfyUI's models, copy {CONF / 'lora' / 'camera_static.yaml'} to MYCONF/lora/{own}.yaml, write {own} there for "
+            f"camera_static and the file's name for lora_name, and give --config-dir=MYCONF lora=[{own}]")
     about, field = MEANT.get(group, ("", ""))
     hint = f" For {about} write {field}={name}." if field and re.fullmatch(r"[\d.]+", str(name)) else nearest(str(name), known)
     none = f" For none write {group}=[]." if group in many() else ""

@@ -17,8 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aio.device import device as found_device
-from aio.engines import comfyui_memory, torch_compat
+from aio.engines import choose, comfyui_memory, torch_compat
 from aio.engines.comfyui_memory import Memory
 from aio.errors import EngineError
 
@@ -113,7 +112,7 @@ def _start(folders: Folders, memory: Memory, cpu: bool) -> Library:
     args.front_end_root = str(folders.work / "web")   # any folder: no page is served
     args.database_url = "sqlite:///:memory:"
     comfyui_memory.set_options(memory, args)
-    nvidia = not cpu and found_device() == "cuda"
+    nvidia = not cpu and choose.device() == "cuda"
     if nvidia and "torch" not in sys.modules:
         import cuda_malloc  # noqa: F401  chooses CUDA's allocator, which torch reads when it is imported
     aimdo = nvidia and _dynamic_vram(args)
