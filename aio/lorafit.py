@@ -79,7 +79,7 @@ def check(prompt: Prompt, config: Config, models: Iterable[ModelStatus]) -> list
 
 
 def rules_of(config: Config) -> Mapping[str, Any]:
-    """The rules of a configuration: its `lora_keys`, empty where another list of pins has none."""
+    """The rules of a configuration: its `lora_keys`."""
     return config.data.get("lora_keys") or {}
 
 
