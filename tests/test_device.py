@@ -75,6 +75,14 @@ def test_every_default_of_a_mac_makes_a_graph_that_its_gpu_can_compute(machine, 
     assert not [name for name in names if "fp8" in name]
 
 
+@pytest.mark.parametrize(("kind", "memory", "rows"), [(None, 0, ["gguf"]), ("mps", 128, ["gguf"]), ("mps", 36, [])])
+def test_the_doctor_runs_no_model_twice_whatever_the_default_is(machine, kind, memory, rows):
+    machine(kind, memory)
+    cases = list(doctor.cases(["t2v"]))
+    assert [case.config.choices["model"] for case in cases if case.variant.startswith("model")] == rows   # the others' weights are the same
+    assert "gguf" in {case.config.choices["model"] for case in cases}
+
+
 def test_model_fp8_is_refused_on_a_mac_before_anything_is_fetched_and_the_others_are_named(machine):
     machine("mps", 128)
     for engine in ("auto", "comfyui"):
