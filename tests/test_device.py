@@ -150,7 +150,6 @@ def test_a_type_that_mps_lacks_is_told_in_words(reason, comfy, tmp_path):  # noq
     assert ("choose model=bf16" in str(error)) == ("Float8" in reason) and "choose" in str(error)
 
 
-
 @pytest.mark.comfyui
 def test_the_text_encoder_in_4_bits_is_computed_on_the_cpu_of_a_mac_which_reads_its_scales(comfy, monkeypatch):  # noqa: F811
     import comfy.model_management as management
@@ -178,3 +177,32 @@ def test_the_text_encoder_in_4_bits_is_computed_on_the_cpu_of_a_mac_which_reads_
     finally:
         path.unlink()
         path.write_bytes(right)
+
+
+@pytest.mark.comfyui
+@pytest.mark.parametrize(("mode", "preset"), list(zip(MODES, ("quality", "fast", "balanced", "fast", "quality", "fast"), strict=True)))
+def test_a_run_in_16_bits_makes_no_number_of_a_type_that_mps_lacks(comfy, mode, preset):  # noqa: F811
+    import torch
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    types, executor = set(), comfy.engine._executor
+    execute = executor.execute_async
+
+    class Types(TorchDispatchMode):
+        def __torch_dispatch__(self, func, _types, args=(), kwargs=None):
+            made = func(*args, **(kwargs or {}))
+            types.update(str(one.dtype) for one in (made if isinstance(made, tuple | list) else [made]) if isinstance(one, torch.Tensor))
+            return made
+
+    async def watched(*args, **kwargs):
+        executor.reset()   # nothing from the runs before
+        with Types():
+            return await execute(*args, **kwargs)
+
+    executor.execute_async = watched
+    try:
+        comfy.run(mode, f"preset={preset}", "model=bf16")
+    finally:
+        del executor.execute_async
+    assert "torch.bfloat16" in types or "torch.float32" in types
+    assert not {name for name in types if "float64" in name or "complex128" in name or "float8" in name}
