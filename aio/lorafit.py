@@ -110,7 +110,7 @@ def _made_for(fit: Fit) -> str:
 def fits(prompt: Prompt, output: str, models: Iterable[ModelStatus], rules: Mapping[str, Any], faults: list[str]) -> Iterator[Fit]:
     """How each LoRA that is loaded fits, as far as headers tell; what is wrong with the files themselves goes to `faults`."""
     paths = {(one.folder, one.name): one.path for one in models if one.state in ("present", "cached")}
-    by_name = {name: path for (_, name), path in paths.items()}
+    by_name = {name: path for (folder, name), path in paths.items() if folder != "loras"}
     for node_id, name in loaded(prompt, output, rules):
         path = paths.get(("loras", name))
         if path is None or not name.lower().endswith((".safetensors", ".sft")):
@@ -121,7 +121,8 @@ def fits(prompt: Prompt, output: str, models: Iterable[ModelStatus], rules: Mapp
             faults.append(f"loras/{name} cannot be used: {shown(getattr(error, 'strerror', None) or str(error))}. Fetch it again, or leave it out")
             continue
         model = model_of(prompt, node_id, rules)
-        yield replace(compared(own, _weights(by_name.get(model), rules), rules), name=name, model=model, node=node_id)
+        fit = compared(own, _weights(by_name.get(model), rules), rules, "clip" in prompt[node_id]["inputs"])
+        yield replace(fit, name=name, model=model, node=node_id)
 
 
 def loaded(prompt: Prompt, output: str, rules: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -137,15 +138,20 @@ def loaded(prompt: Prompt, output: str, rules: Mapping[str, Any]) -> Iterator[tu
 
 def model_of(prompt: Prompt, node_id: str, rules: Mapping[str, Any]) -> str:
     """The file that a node's input `model` comes from, through whatever it passes; empty where that is not known."""
+    root = prompt.get(root_of(prompt, node_id))
+    name = root and root["inputs"].get((rules.get("models") or {}).get(root["class_type"]))
+    return name if isinstance(name, str) else ""
+
+
+def root_of(prompt: Prompt, node_id: str) -> str:
+    """The node that a node's input `model` begins at, through whatever it passes: one without such an input, which loads or makes a model."""
     seen: set[str] = set()
     while node_id in prompt and node_id not in seen:
         seen.add(node_id)
-        node = prompt[node_id]
-        if node["class_type"] in (rules.get("models") or {}):
-            name = node["inputs"].get(rules["models"][node["class_type"]])
-            return name if isinstance(name, str) else ""
-        link = workflow.as_link(node["inputs"].get("model"))
-        node_id = link[0] if link else ""
+        link = workflow.as_link(prompt[node_id]["inputs"].get("model"))
+        if link is None:
+            return node_id
+        node_id = link[0]
     return ""
 
 
@@ -157,6 +163,8 @@ def _weights(path: Path | None, rules: Mapping[str, Any]) -> dict[str, tuple[int
         tensors = tensorfile.header(path).tensors
     except (OSError, ValueError):
         return None   # another format, or damage, which its own loader tells
+    if any(f"{prefix}{mark}" in tensors for prefix in rules.get("prefixes") or () for mark in rules.get("not_networks") or ()):
+        return None
     for prefix in rules.get("prefixes") or ():
         for mark, forms in (rules.get("networks") or {}).items():
             if f"{prefix}{mark}" in tensors:
@@ -179,16 +187,17 @@ def _keys(tensors: Mapping[str, tuple[str, tuple[int, ...]]], forms: Iterable[st
     return found
 
 
-def compared(own: Header, weights: Mapping[str, tuple[int, ...] | None] | None, rules: Mapping[str, Any]) -> Fit:
+def compared(own: Header, weights: Mapping[str, tuple[int, ...] | None] | None, rules: Mapping[str, Any], clip: bool = True) -> Fit:
     """How a LoRA's tensors fit a model's weights.
 
     Args:
         weights: key of a LoRA -> shape (see above), None where the model's are not known: then nothing is decided.
+        clip: it is loaded for a text encoder too, whose weights are not known.
     """
-    groups = grouped(own, rules)
+    groups, text = grouped(own, rules), tuple(rules.get("text") or ()) if clip else ()
     foreign, misshapen, fitting = list[str](), list[str](), 0
     for key, parts in groups.items():
-        if weights is None or parts is None or (key not in weights and key.startswith(tuple(rules.get("text") or ()))):
+        if weights is None or parts is None or (key not in weights and key.startswith(text)):
             continue   # of an unknown kind, or for a text encoder
         if key not in weights:
             foreign.append(key)
@@ -222,9 +231,11 @@ def _misshapen(
     """A sentence where what there is for a weight is not of its shape, or not whole; empty where it is, or nobody can tell."""
     there = {ending: own.tensors[name][1] for ending, name in parts}
     shape, pairs = weights[key], rules.get("pairs") or {}
+    if there.keys() <= {*(rules.get("beside") or ())}:
+        return f"{shown(key)}: nothing is there but {', '.join(there)}"
     for ending, target in (rules.get("whole") or {}).items():
         wanted = weights.get(f"{key}\0.bias") if target == ".bias" else shape
-        if ending in there and wanted is not None and there[ending] != wanted and ending != ".set_weight":
+        if ending in there and wanted is not None and there[ending] != wanted and ending != ".set_weight":   # that is copied, and may be wider
             return f"{shown(key)}{ending}: {_size(there[ending])} where the model has {_size(wanted)}"
     for up, down in pairs.items():
         if up not in there and down not in there:

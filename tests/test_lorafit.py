@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import os
 
 import pytest
 
 from aio import config as configuration
-from aio import lorafit, plan, tensorfile
+from aio import lorafit, plan, registry, tensorfile
+from aio.engines.comfyui_weights import Weights
 from aio.errors import ConfigError, WeightsMismatch
 from aio.values import Job
 
@@ -66,6 +68,15 @@ def models(tmp_path, monkeypatch):
             config.data["registry"].clear()   # files of any size
             made = plan.plan(Job(config, {"prompt": "x", **params}), self.folder)
             return [text for text in made.request.warnings if "its" in text and "weights" in text]
+
+        def fit(self, *inputs):
+            """How the LoRA fits by a loader with these inputs."""
+            prompt = {
+                "1": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": MODEL}},
+                "2": {"class_type": "LoraLoader", "inputs": {"lora_name": LORA, "model": ["1", 0], **{name: ["1", 1] for name in inputs}}},
+            }
+            files = registry.status(registry.models_of(prompt), {}, self.folder)
+            return next(lorafit.fits(prompt, "2", files, lorafit.rules_of(configuration.compose(T2V)), []))
 
     configuration._compose.cache_clear()
     found = Models()
@@ -138,7 +149,6 @@ def test_a_convolution_counts_by_its_rows_and_all_its_columns(models):
 @pytest.mark.parametrize("tensors", [
     {f"diffusion_model.{LAYERS[0]}.lokr_w1": [8, 8], f"diffusion_model.{LAYERS[0]}.lokr_w2": [8, 6]},     # shapes that only the loader works out
     {f"somebodys.own.{n}.format": [2, 2] for n in range(3)},                                             # no ending that is known
-    {f"text_encoders.gemma.{n}.lora_up.weight": [2, 2] for n in range(3)},                               # a text encoder's
 ])
 def test_what_the_header_cannot_decide_is_left_to_the_loader(models, tensors):
     models.put(file_of(tensors))
@@ -158,6 +168,34 @@ def test_a_model_whose_header_tells_nothing_leaves_it_to_the_loader(models):
         assert models.warnings() == []
     (models.folder / "checkpoints" / MODEL).unlink()
     assert models.warnings() == []
+
+
+def test_another_network_with_a_weight_of_the_same_name_is_none_of_which_the_names_are_known(models):
+    pixart = {f"model.diffusion_model.{name}": shape for name, shape in WEIGHTS.items()} | {"model.diffusion_model.pos_embed.proj.bias": [64]}
+    models.put(file_of(pixart), MODEL, "checkpoints")
+    models.put(file_of(lora(form="transformer.{}")))
+    assert models.warnings() == []
+
+
+def test_weights_of_a_text_encoder_are_foreign_where_only_a_model_is_loaded(models):
+    text = lora(["text_encoders.gemma.layers.0.q_proj", "text_encoders.gemma.layers.1.q_proj"], form="{}")
+    models.put(file_of(text))
+    with pytest.raises(WeightsMismatch, match="none of its 2 weights"):
+        models.warnings()
+    models.put(file_of(lora() | text))
+    assert "2 of its 8 weights fit no weight of" in models.warnings()[0]
+
+
+def test_weights_of_a_text_encoder_are_left_to_the_loader_that_gets_one(models):
+    models.put(file_of(lora(["text_encoders.gemma.layers.0.q_proj"], form="{}")))
+    assert models.fit("clip").foreign == () and not models.fit("clip").decided
+    assert models.fit().foreign == ("text_encoders.gemma.layers.0.q_proj",)
+
+
+def test_a_scale_without_its_matrices_is_no_weight_that_fits(models):
+    models.put(file_of({f"diffusion_model.{layer}.alpha": [] for layer in LAYERS}))
+    with pytest.raises(WeightsMismatch, match=r"none of its 6 weights .* nothing is there but \.alpha"):
+        models.warnings()
 
 
 def test_packed_numbers_say_nothing_of_a_weights_columns(models):
@@ -256,3 +294,72 @@ def test_a_file_that_is_still_to_be_fetched_anew_is_not_judged(models):
     config = configuration.compose(T2V)   # with the registry, whose size it has not
     made = plan.plan(Job(config, {"prompt": "x"}), models.folder)
     assert {one.name: one.state for one in made.models}[LORA] == "corrupt"
+
+
+# -- what the loader logs, where the headers do not decide
+
+
+class Heard:
+    """A run of which only the log is there: `lines` are written while it lasts, and `warned` and `failed` hold what came of them."""
+
+    def __init__(self, weights, prompt, *lines, node="camera_static"):
+        self.warned, self.failed = [], []
+        config = configuration.compose(T2V)
+        with weights.watched(prompt, config, lambda: node, self.failed.append, self.warned.append):
+            for line in lines:
+                logging.getLogger("somebody").warning(*line) if isinstance(line, tuple) else logging.warning(line)
+
+
+@pytest.fixture
+def prompt(models):
+    """A graph whose model comes from a loader that nobody knows, and its LoRA of two weights."""
+    models.put(file_of(lora(LAYERS[:2])))
+    made = plan.plan(Job(configuration.compose(T2V), {"prompt": "x"})).prompt
+    for node in made.values():
+        if node["class_type"] == "CheckpointLoaderSimple":
+            node["class_type"] = "SomebodysLoader"
+    return made
+
+
+def missing(layers=LAYERS[:2]):
+    return [f"lora key not loaded: diffusion_model.{layer}.lora_{side}.weight" for layer in layers for side in "AB"]
+
+
+def test_lines_about_every_weight_end_the_run_and_about_some_warn_with_the_count(models, prompt):
+    assert "none of its 2 weights fits the model" in str(Heard(Weights(models.folder), prompt, *missing()).failed[0])
+    heard = Heard(Weights(models.folder), prompt, *missing(LAYERS[:1]))
+    assert heard.failed == [] and heard.warned == [f"{LORA}: 1 of its 2 weights fit no weight of the model and do nothing."]
+    heard = Heard(Weights(models.folder), prompt, f"ERROR lora diffusion_model.{LAYERS[1]}.weight shape '[64, 48]' is invalid for input of size 9")
+    assert "1 of them because of their shape" in heard.warned[0] and "shape '[64, 48]' is invalid" in heard.warned[0]
+    heard = Heard(Weights(models.folder), prompt, *(f"NOT LOADED diffusion_model.{layer}.weight" for layer in LAYERS[:2]))
+    assert "2 name no weight of it" in str(heard.failed[0])
+
+
+def test_a_line_that_cannot_be_formatted_is_somebody_elses_fault(models, prompt, monkeypatch):
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])   # pytest's own raise on such a line
+    heard = Heard(Weights(models.folder), prompt, ("%d of %d", "x"), *missing(LAYERS[:1]))
+    assert len(heard.warned) == 1 and heard.failed == []
+
+
+def test_what_was_learnt_on_one_model_is_no_verdict_on_another_though_neither_is_known(models, prompt):
+    weights = Weights(models.folder)
+    assert Heard(weights, prompt, *missing()).failed
+    with pytest.raises(WeightsMismatch):
+        Heard(weights, prompt)   # warm: the node is cached and logs nothing
+    other = {key: {**node, "inputs": dict(node["inputs"])} for key, node in prompt.items()}
+    for node in other.values():
+        if node["class_type"] == "SomebodysLoader":
+            node["inputs"]["ckpt_name"] = "another.gguf"
+    assert Heard(weights, other).failed == []
+    models.put(b"GGUF" + bytes(100), MODEL, "checkpoints")   # another model under the same name
+    assert Heard(weights, prompt).failed == []
+
+
+def test_a_lora_that_two_nodes_load_is_told_of_once(models, prompt):
+    prompt["again"] = {**prompt["camera_static"], "inputs": {**prompt["camera_static"]["inputs"], "model": ["camera_static", 0]}}
+    for key, node in prompt.items():
+        if key != "again" and node["inputs"].get("model") == ["camera_static", 0]:
+            node["inputs"]["model"] = ["again", 0]
+    lines = [*missing(LAYERS[:1]), f"ERROR lora diffusion_model.{LAYERS[1]}.weight no"]
+    assert len(Heard(Weights(models.folder), prompt, *missing(LAYERS[:1])).warned) == 1
+    assert len(Heard(Weights(models.folder), prompt, *lines).failed) == 1

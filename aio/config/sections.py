@@ -177,6 +177,7 @@ class LoraKeys:
     models: dict[str, str] = field(default_factory=dict)
     prefixes: list[str] = field(default_factory=list)
     networks: dict[str, list[str]] = field(default_factory=dict)
+    not_networks: list[str] = field(default_factory=list)
     text: list[str] = field(default_factory=list)
     pairs: dict[str, str] = field(default_factory=dict)
     beside: list[str] = field(default_factory=list)

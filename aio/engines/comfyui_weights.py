@@ -6,6 +6,7 @@ kind of adapter. A LoRA whose node is cached is not loaded again and logs nothin
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import re
@@ -13,8 +14,9 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from aio import lorafit, registry, tensorfile
+from aio import lorafit, registry, tensorfile, workflow
 from aio.config import Config
 from aio.errors import WeightsMismatch
 from aio.lorafit import Fit
@@ -58,7 +60,7 @@ class Weights:
     def __init__(self, models_dir: Path):
         self.models_dir = models_dir
         self._seen: dict[Path, Identity] = {}
-        self._loras: dict[tuple[Identity | None, str, Identity | None], Loaded] = {}
+        self._loras: dict[tuple[Any, ...], Loaded] = {}
 
     def exchanged(self, prompt: Prompt) -> bool:
         """Whether a file that an earlier run loaded is another one now: ComfyUI knows it by its name, and would not read it again."""
@@ -87,7 +89,7 @@ class Weights:
         headers = {fit.node: fit for fit in lorafit.fits(prompt, config.node(config.output).id, files, rules, faults)}
         for node_id, name in lorafit.loaded(prompt, config.node(config.output).id, rules):
             path, model = paths.get(("loras", name)), lorafit.model_of(prompt, node_id, rules)
-            key = (_identity(path), model, next((_identity(one.path) for one in files if one.name == model), None))
+            key = (_identity(path), *self._made(prompt, lorafit.root_of(prompt, node_id)))
             fit = headers.get(node_id)
             groups = frozenset(lorafit.grouped(tensorfile.header(path), rules)) if path and fit else frozenset()
             loaded[node_id] = self._loras.setdefault(key, Loaded(name, model, groups, fit.made_for if fit else "", bool(fit and fit.decided)))
@@ -100,10 +102,15 @@ class Weights:
             yield
         finally:
             logging.getLogger().removeHandler(handler)
-        for one in {id(one): one for one in loaded.values() if one.lost and not one.told}.values():
-            warn(lorafit.warning(one.fit()))
-        for text in handler.shared():
+        said = [lorafit.warning(one.fit()) for one in loaded.values() if one.lost and not one.told]
+        for text in dict.fromkeys([*said, *handler.shared()]):
             warn(text)
+
+    def _made(self, prompt: Prompt, root: str) -> Iterator[Any]:
+        """What the model at a node is made of: nodes and files, so that no other model inherits what was learnt on it."""
+        part = {node_id: prompt[node_id] for node_id in sorted(workflow.ancestors(prompt, root))}
+        yield json.dumps(part, sort_keys=True, default=str)
+        yield from (_identity(one.path) for one in self._files(part))
 
     def _files(self, prompt: Prompt) -> tuple[registry.ModelStatus, ...]:
         return registry.status(registry.models_of(prompt), {}, self.models_dir)
@@ -120,7 +127,10 @@ class _Listener(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """One line of the log."""
-        text = record.getMessage()
+        try:
+            text = record.getMessage()
+        except Exception:   # a node pack's own line, with arguments that do not go with it: the other handlers tell
+            return
         for kind, patterns in self.patterns.items():
             match = next((match for pattern in patterns if (match := pattern.match(text))), None)
             if match:
@@ -138,7 +148,7 @@ class _Listener(logging.Handler):
         names = {form.replace("{}", stem).replace("{_}", stem.replace(".", "_")) for form in forms} | {key.removesuffix(".weight")}
         owners = self._owners(names, stem)
         if len(owners) == 1:
-            self._lose(*owners[0], why or "not a weight of this model")
+            self._lose(*owners[0], why)
         elif owners:
             self.disputed[stem] = tuple(dict.fromkeys(one.name for one, _ in owners))
 
