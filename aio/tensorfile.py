@@ -49,7 +49,7 @@ def _header(path: Path, _inode: int, size: int, _mtime_ns: int) -> Header:
     with os.fdopen(handle, "rb") as file:
         length = int.from_bytes(file.read(8), "little")
         if length > min(TEXT_MAX, size - 8):
-            raise ValueError(f"its header claims {length:,} bytes, and the file has {size:,}" if length > size - 8
+            raise ValueError(f"it is no safetensors file (its header claims {length:,} bytes, the file has {size:,})" if length > size - 8
                              else f"its header has {length:,} bytes, more than {TEXT_MAX:,}")
         content = file.read(length)
     try:

@@ -267,14 +267,36 @@ def test_without_rules_nothing_is_judged(models):
 
 
 @pytest.mark.parametrize(("given", "name"), [
-    ("mine.safetensors", "mine"), ("/path/My style.safetensors", "My_style"), ("[detailer,C:\\x\\a.SFT]", "a"), ("./a.pt", "a"),
+    ("mine.safetensors", "mine"), ("/path/My style.safetensors", "My_style"), ("[detailer,C:\\x\\a.SFT]", "a"), ("./a.pt", "a"), ("mine", "mine"),
+    ("['/path/my style.safetensors']", "my_style"), ("mine.safetensors:0.8", "mine"), ("~/detailer.safetensors", "detailer_own"),
+    ("/path/mine", "mine"),
 ])
-def test_a_file_for_a_choice_is_told_where_it_goes_and_what_names_it(given, name):
+def test_a_file_for_a_choice_is_told_where_it_goes_and_what_names_it(given, name, monkeypatch, tmp_path):
+    (tmp_path / "comfyui").mkdir()
+    (tmp_path / "comfyui" / "nodes.py").touch()
+    monkeypatch.setenv("AIO_COMFYUI_DIR", str(tmp_path / "comfyui"))
+    monkeypatch.delenv("AIO_MODELS_DIR", raising=False)
     with pytest.raises(ConfigError) as error:
         configuration.compose([f"lora={given}"])
     text = str(error.value)
-    assert "folder loras of ComfyUI's models" in text and f"MYCONF/lora/{name}.yaml" in text and f"lora=[{name}]" in text
-    assert "camera_static.yaml" in text and "Known: \n" not in text
+    assert f"into {tmp_path / 'comfyui' / 'models' / 'loras'}, " in text and f"MYCONF/lora/{name}.yaml" in text and f"lora=[{name}]" in text
+    assert "camera_static.yaml" in text and "Known: camera_dolly_in" in text
+    monkeypatch.setenv("AIO_MODELS_DIR", str(tmp_path / "other"))
+    with pytest.raises(ConfigError, match=f"into {tmp_path / 'other' / 'loras'}, "):
+        configuration.compose([f"lora={given}"])
+    monkeypatch.setenv("AIO_COMFYUI_DIR", str(tmp_path / "nowhere"))
+    with pytest.raises(ConfigError, match="into models/loras of ComfyUI, which `python -m aio setup` fetches"):
+        configuration.compose([f"lora={given}"])
+
+
+@pytest.mark.parametrize(("given", "said"), [
+    ("detailr", "Did you mean 'detailer'? Known"), ("null", "'null' is unknown. Known"), ("", "For none write lora=[]"),
+    ("3", "'3' is unknown. Known"),
+])
+def test_what_can_be_no_file_is_told_of_the_names_alone(given, said):
+    with pytest.raises(ConfigError) as error:
+        configuration.compose([f"lora={given}"])
+    assert said in str(error.value) and "of your own" not in str(error.value)
 
 
 def test_a_copied_file_makes_a_lora_of_ones_own(models, tmp_path):
