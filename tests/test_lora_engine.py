@@ -147,3 +147,27 @@ def configured(refs, models_dir):
     from aio import registry
 
     return registry.status(refs, {}, models_dir)
+
+
+LTX23 = {  # what the config in the checkpoint of LTX-2.3 22b says beyond the defaults of LTXAVModel, which are LTX-2 19b's
+    "apply_gated_attention": True, "connector_apply_gated_attention": True, "cross_attention_adaln": True, "caption_proj_before_connector": True,
+    "caption_projection_first_linear": False, "caption_projection_second_linear": False, "caption_proj_input_norm": False,
+    "audio_connector_attention_head_dim": 64, "audio_connector_num_attention_heads": 32, "connector_attention_head_dim": 128,
+    "connector_num_attention_heads": 32, "connector_num_layers": 8,
+}
+
+
+def test_every_matrix_in_a_block_of_ltx2_19b_is_in_a_block_of_ltx23_in_the_same_shape(comfy):  # noqa: F811
+    import comfy.ops
+    import torch
+    from comfy.ldm.lightricks.av_model import LTXAVModel
+
+    def matrices(**config):
+        network = LTXAVModel(num_layers=1, dtype=torch.bfloat16, device="meta", operations=comfy.ops.disable_weight_init, **config)
+        return {name: tuple(value.shape) for name, value in network.state_dict().items() if name.endswith(".weight") and value.ndim == 2}
+
+    old, new = matrices(), matrices(**LTX23)
+    block = [name for name in old if name.startswith("transformer_blocks.0.")]
+    assert len(block) * 48 == 1344 and all(new.get(name) == old[name] for name in block)
+    rest = [name for name in old if name not in block]
+    assert sum(name not in new for name in rest) == 4 and sum(name in new and new[name] != old[name] for name in rest) == 26

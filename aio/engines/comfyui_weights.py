@@ -41,7 +41,7 @@ class Loaded:
     def fit(self) -> Fit:
         """What is known of it now."""
         foreign = tuple(key for key, why in self.lost.items() if not why)
-        misshapen = tuple(f"{shown(key)}: {shown(why)[:200]}" for key, why in self.lost.items() if why)
+        misshapen = tuple(f"{shown(key)[:120]}: {shown(why)[:200]}" for key, why in self.lost.items() if why)
         total = len(self.groups) or len(self.lost)
         return Fit(self.name, self.model, "", total, total - len(self.lost), foreign, misshapen, self.made_for)
 
