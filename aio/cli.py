@@ -23,7 +23,6 @@ from aio.config import Config
 from aio.console import Console
 from aio.errors import AioError, Cancelled, ConfigError, InputError
 from aio.faults import report
-from aio.spaces.here import placed
 from aio.usage import expect, unknown
 from aio.values import Event, Job
 
@@ -125,7 +124,7 @@ def _hydra(command: Command, words: Sequence[str] | None = None) -> int:
         return codes[-1]   # for launchers that run a job in another process
 
     multirun = ["--multirun"] if command.multirun else []
-    sys.argv = [sys.argv[0], *multirun, *command.flags, *configuration.searched(command.config_dirs), *placed(words)]
+    sys.argv = [sys.argv[0], *multirun, *command.flags, *configuration.searched(command.config_dirs), *configuration.settled(words)]
     before = os.environ.get("HYDRA_FULL_ERROR")
     os.environ["HYDRA_FULL_ERROR"] = "1"   # let us have its errors: it would print a traceback and exit
     try:

@@ -67,8 +67,8 @@ def cases(modes: Sequence[str] = (), config_dirs: Sequence[Path] = ()) -> Iterat
     """Every mode x preset; every control, optional input and model through a node pack; LoRAs and memory policies with one mode."""
     presets, loras = (configuration.choices(group, config_dirs) for group in ("preset", "lora"))
     for mode in modes or configuration.choices("mode", config_dirs):
-        for preset in presets:
-            yield Case(configuration.compose([f"mode={mode}", f"preset={preset}"], config_dirs))
+        plain = [configuration.compose([f"mode={mode}", f"preset={preset}"], config_dirs) for preset in presets]
+        yield from map(Case, plain)
         base = configuration.compose([f"mode={mode}"], config_dirs)
         for field in base.fields.values():
             if field.type in MEDIA_TYPES and field.optional:
@@ -78,8 +78,8 @@ def cases(modes: Sequence[str] = (), config_dirs: Sequence[Path] = ()) -> Iterat
                 yield from (Case(base, f"{field.name} {option}", {field.name: option}) for option in others)
         for model in configuration.choices("model", config_dirs):
             config = check.offered(mode, presets, config_dirs, [f"model={model}"])
-            if config.data.get("packs"):   # the others load the same tiny weights under other names
-                yield Case(config, f"model {model}")
+            if configuration.facts("model", model, config_dirs).get("packs") and config not in plain:
+                yield Case(config, f"model {model}")   # the others load the same tiny weights under other names
         if "model" in base.ports:
             yield from (Case(configuration.compose([f"mode={mode}", f"lora=[{name}]"], config_dirs), f"lora {name}") for name in loras)
             loras = ()

@@ -7,7 +7,8 @@
     │   ├── WorkflowError         a workflow file that is missing, in editor format or damaged
     │   │   └── PatchError        an operation that does not apply: names source, index, op and pointer
     │   ├── MediaError            an input file that is missing, unreadable or of the wrong kind
-    │   └── ModelMissing          weights that are not on disk or not known to the registry
+    │   ├── ModelMissing          weights that are not on disk or not known to the registry
+    │   └── WeightsMismatch       a LoRA that fits no weight of the model, or a damaged one
     ├── EngineError               the engine cannot start
     │   └── NodeError             a node failed: names stage and node
     │       └── OutOfMemory       GPU memory or RAM ran out in it
@@ -100,6 +101,10 @@ class MediaError(InputError):
 
 class ModelMissing(InputError):
     """Weights that the prompt names and the disk lacks."""
+
+
+class WeightsMismatch(InputError):
+    """A LoRA file that would change nothing, since none of it fits the model, or that is damaged."""
 
 
 class EngineError(AioError):

@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from aio import duration, patch, registry, request, schema, shapes, workflow
+from aio import duration, lorafit, patch, registry, request, schema, shapes, workflow
 from aio.conditions import holds
 from aio.config import Config
+from aio.device import device
+from aio.engines import choose
 from aio.fields import MEDIA_TYPES
 from aio.numerals import exact
 from aio.values import Job, Media, Operation, Prompt, Request
@@ -88,6 +90,9 @@ def examine(checked: Request, operations: tuple[Operation, ...], prompt: Prompt,
     estimate = duration.estimate(work, config.data)
     entries = registry.parse(config.data["registry"])
     models = registry.status(registry.models_of(prompt, schema.load()), entries, models_dir)
+    unfit = choose.unfit(config, device()) if config.engine != "preview" else ""
+    warnings = (*checked.warnings, *([unfit] if unfit else []), *lorafit.check(prompt, config, models))
+    checked = dataclasses.replace(checked, warnings=warnings)
     return Plan(checked, operations, prompt, work.result, estimate, tuple(models))
 
 

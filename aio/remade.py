@@ -142,7 +142,8 @@ class _Composer:
             choice = [choice]
         if isinstance(choice, list) and not isinstance(usual, list):
             raise asking.damaged(f"choices.{group}", choice, "is more than one choice")
-        if choice == usual:
+        here_only = isinstance(choice, str) and choice != configuration.usual().get(group, choice)   # made by this machine's device
+        if choice == usual and not here_only:
             return ""
         named = f"[{','.join(choice)}]" if isinstance(choice, list) else choice
         return f"{'' if group in self.usual else '+'}{group}={named}"

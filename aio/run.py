@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
-from aio import leftovers, outputs, sidecar, timings
+from aio import leftovers, lorafit, outputs, sidecar, timings
 from aio.engines.base import Engine
 from aio.errors import OutputError
 from aio.patch import apply, render
@@ -36,7 +36,9 @@ def run(job: Job, engine: Engine, on_event: OnEvent = ignore) -> Artifacts:
     prompt    = apply(patch, load(request.config.workflow))              # patch   -> Prompt (API format)
     if engine.models_dir is not None:
         data = request.config.data
-        ensure(models_of(prompt), data.get("registry") or {}, engine.models_dir, on_event, rules=data.get("download"))
+        models = ensure(models_of(prompt), data.get("registry") or {}, engine.models_dir, on_event, rules=data.get("download"))
+        for warning in lorafit.check(prompt, request.config, models):    # before the GPU: ComfyUI leaves out in silence what does not fit
+            on_event(Event("warning", warning))
     recipe    = metadata(request, patch, prompt, f"{engine.name} {engine.revision}", job.params)
     leftovers.tidy(engine.output_dir, job.config.output_dir, job.config.data)
     with leftovers.owned(engine.output_dir, request.prefix):             # until the clip has its name

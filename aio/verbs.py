@@ -11,6 +11,8 @@ from aio import config as configuration
 from aio.command import Command
 from aio.config import Config
 from aio.console import Console
+from aio.device import device
+from aio.engines import choose
 from aio.errors import AioError, ConfigError
 from aio.registry.cache import hub_cache
 from aio.usage import unknown
@@ -52,7 +54,12 @@ def models(command: Command) -> int:
     terminal.answer(f"{need:7.2f} GB needed ({choices}), {have:.2f} GB here, {need - have:.2f} GB missing")
     for line in download.disks(found, folder, hub_cache()):
         terminal.answer(line)
+    unfit = choose.unfit(config, device()) if config.engine != "preview" else ""
+    if unfit and "fetch" not in command.options:
+        terminal.answer(f"warning: {unfit}")
     if "fetch" in command.options:
+        if unfit:
+            raise ConfigError(f"{unfit}; to fetch them for another machine all the same give engine=preview")
         if folder is None:
             raise ConfigError("models --fetch: ComfyUI is not set up, so there is no models folder to link into: run `python -m aio setup` first")
         with Console() as console:

@@ -11,11 +11,11 @@ PACKAGE = Path(__file__).resolve().parent.parent / "aio"
 
 LAYERS = [  # lower never imports higher; modules of one line may import each other
     {"__init__", "errors", "values", "geometry", "outside", "paths", "whole", "spaces.here", "faults", "signals", "terminal", "kinds",
-     "conditions", "formats", "numerals"},
+     "conditions", "formats", "numerals", "tensorfile", "device"},
     {"fields", "workflow", "schema", "engines.torch_compat"},
     {"patch", "config", "media", "registry", "download", "comfyui_dir", "pins", "provision",
      "nodecheck", "bounds", "grammar", "lettering", "shapes", "texts"},
-    {"request", "outputs", "leftovers", "provenance", "sidecar", "duration", "timings"},
+    {"request", "lorafit", "outputs", "leftovers", "provenance", "sidecar", "duration", "timings"},
     {"engines", "engines.base", "engines.preview", "engines.storyboard", "engines.comfyui", "engines.choose"},
     {"run", "tinyweights"},
     {"command", "console", "usage"},

@@ -19,18 +19,18 @@ from aio.conditions import Condition
 from aio.config import checks, foreign, typed
 from aio.config.checks import is_text
 from aio.config.composing import alone, composed, explain, params_of, register, searched, standing
-from aio.config.places import CONF, PACKAGE, ROOT, WORKFLOWS, choice, choices, facts, groups, many, usual
+from aio.config.places import CONF, PACKAGE, ROOT, WORKFLOWS, choice, choices, facts, groups, many, settled, usual
 from aio.config.quoting import LITERAL, escaped
 from aio.config.sections import Mode, Node
 from aio.config.words import Words, picked, sort
 from aio.errors import AioError, ConfigError, nearest
 from aio.fields import TYPES, Field
 from aio.formats import FORMATS
-from aio.spaces.here import placed
 
 __all__ = [
     "CONF", "LITERAL", "PACKAGE", "ROOT", "WORKFLOWS", "Config", "Node", "Patch", "build", "choice", "choices", "compose", "composed",
-    "escaped", "explain", "facts", "groups", "is_text", "many", "params_of", "picked", "register", "searched", "sort", "usual",
+    "escaped", "explain", "facts", "groups", "is_text", "many", "params_of", "picked", "register", "searched", "settled", "sort",
+    "usual",
 ]
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ def compose(overrides: Sequence[str] = (), config_dirs: Sequence[Path] = ()) -> 
         ConfigError: an unknown choice or key, a value of the wrong kind, or a broken file; names it and the nearest known one.
     """
     with alone:
-        return _compose(tuple(placed(overrides)), tuple(Path(folder).resolve() for folder in config_dirs))
+        return _compose(tuple(settled(overrides)), tuple(Path(folder).resolve() for folder in config_dirs))
 
 
 @functools.lru_cache(maxsize=256)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import functools
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
+from aio import comfyui_dir
 from aio.config import files, typed
+from aio.device import suited
 from aio.errors import ConfigError, nearest
+from aio.spaces.here import placed
 
 PACKAGE = Path(__file__).resolve().parent.parent
 ROOT = PACKAGE if (PACKAGE / "conf").is_dir() else PACKAGE.parent
@@ -18,6 +22,14 @@ CONF, WORKFLOWS = ROOT / "conf", ROOT / "workflows"
 
 MEANT = {"duration": ("the length of the clip", "seconds"), "guidance": ("the guidance scale", "cfg")}
 """Groups whose name people type for a field, with a number: group -> what they mean, and the field."""
+
+
+LORA_FILE = re.compile(r"""([^/\\'"]*)\.(?:safetensors|sft|ckpt|pt|pth|bin|gguf)(?::[\d.]+)?['"]*$""", re.IGNORECASE)
+"""What people type for a LoRA of their own: its file, with or without a strength, which a choice does not name."""
+
+
+NOTHING = ("none", "null")
+"""What people type for no choice, and what YAML would not take for a name."""
 
 
 def groups(config_dirs: Sequence[Path] = ()) -> frozenset[str]:
@@ -52,8 +64,22 @@ def choice(group: str, name: Any, config_dirs: Sequence[Path] = ()) -> str:
     about, field = MEANT.get(group, ("", ""))
     hint = f" For {about} write {field}={name}." if field and re.fullmatch(r"[\d.]+", str(name)) else nearest(str(name), known)
     none = f" For none write {group}=[]." if group in many() else ""
+    own = _own_lora(name, known) if group == "lora" and isinstance(name, str) and (LORA_FILE.search(name) or not hint) else ""
     said = f"{typed.shown(name)} is unknown." if name not in ("", None) else f"nothing is given.{none}"
-    raise ConfigError(f"{group}: {said}{hint} Known: {', '.join(known)}")
+    raise ConfigError(f"{group}: {said}{hint} Known: {', '.join(known)}{own}")
+
+
+def _own_lora(given: str, known: Sequence[str]) -> str:
+    """How a LoRA gets a name of its own: where its file goes, and what names it. Empty for what can be no name of one."""
+    file = LORA_FILE.search(given)
+    own = re.sub(r"\W+", "_", file[1] if file else PurePath(given).name).strip("_")
+    if given.lower() in NOTHING or not re.search("[a-zA-Z]", own):
+        return ""
+    own = f"{own}_own" if own in known else own
+    comfyui = next((path for _, path in comfyui_dir.places() if os.path.isfile(path / "nodes.py")), None)
+    place = comfyui_dir.models_dir(comfyui) / "loras" if comfyui else "models/loras of ComfyUI, which `python -m aio setup` fetches"
+    return (f". A LoRA of your own gets a name: put its file into {place}, copy {CONF / 'lora' / 'camera_static.yaml'} to MYCONF/lora/{own}.yaml, "
+            f"write {own} there for camera_static and the file's name for lora_name, and give --config-dir=MYCONF lora=[{own}]")
 
 
 def facts(group: str, name: str, config_dirs: Sequence[Path] = ()) -> Mapping[str, Any]:
@@ -78,6 +104,12 @@ def usual() -> Mapping[str, Any]:
     """The groups of every composition -> what they choose unless told otherwise: a name, or a list where a group takes several."""
     entries = files.load(CONF / "config.yaml")["defaults"]
     return {group: name for entry in entries if isinstance(entry, dict) for group, name in entry.items()}
+
+
+def settled(overrides: Sequence[str]) -> list[str]:
+    """Overrides as typed, and after them what the place and the device add where they leave it open: see aio.spaces.here, aio.device."""
+    found = placed(overrides)
+    return [*found, *suited(found, files.load(CONF / "platform" / "local.yaml").get("usual") or {})]
 
 
 def many() -> frozenset[str]:

@@ -126,6 +126,7 @@ class Platform:
     sizes: dict[str, GpuSize] = field(default_factory=dict)
     quota: dict[str, Amount] = field(default_factory=dict)
     folders: list[str] = field(default_factory=list)
+    usual: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -170,6 +171,25 @@ class Pin:
 
 
 @dataclass(frozen=True)
+class LoraKeys:
+    """`lora_keys` (conf/comfyui/base/lora.yaml); aio.lorafit says what the words do."""
+
+    loaders: dict[str, list[str]] = field(default_factory=dict)
+    models: dict[str, str] = field(default_factory=dict)
+    prefixes: list[str] = field(default_factory=list)
+    networks: dict[str, list[str]] = field(default_factory=dict)
+    not_networks: list[str] = field(default_factory=list)
+    text: list[str] = field(default_factory=list)
+    pairs: dict[str, str] = field(default_factory=dict)
+    beside: list[str] = field(default_factory=list)
+    whole: dict[str, str] = field(default_factory=dict)
+    others: list[str] = field(default_factory=list)
+    made_for: list[str] = field(default_factory=list)
+    packed: list[str] = field(default_factory=list)
+    log: dict[str, list[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class ComfyUI:
     """`comfyui` (conf/comfyui/pins.yaml)."""
 
@@ -205,9 +225,10 @@ class Root:
     tables: dict[str, dict[str, Any]] = field(default_factory=dict)
     stages: dict[str, str] = field(default_factory=dict)
     loras: dict[str, dict[str, Any]] = field(default_factory=dict)
+    lora_keys: LoraKeys = field(default_factory=LoraKeys)
     packs: dict[str, str] = field(default_factory=dict)
     official: dict[str, Any] = field(default_factory=dict)
     preset: dict[str, str] = field(default_factory=dict)
-    model: dict[str, str] = field(default_factory=dict)
+    model: dict[str, Any] = field(default_factory=dict)
     preset_constants: dict[str, str] = field(default_factory=dict)
     examples: list[dict[str, Any]] = field(default_factory=list)

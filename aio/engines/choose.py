@@ -3,28 +3,17 @@
 from __future__ import annotations
 
 import os
-import platform
-import shutil
 from pathlib import Path
 
 from aio import paths
-from aio.config import Config
+from aio.config import Config, choices, facts
+from aio.device import device
 from aio.engines.base import Engine
 from aio.errors import ConfigError, EngineError
 
 ENGINES = ("auto", "comfyui", "preview")
+DEVICES = ("cuda", "mps", "cpu")
 _engines: dict[tuple[int, str], Engine] = {}
-
-
-def device() -> str | None:
-    """`cuda`, `mps` or None, found without importing torch (which costs seconds)."""
-    if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
-        return None
-    if Path("/proc/driver/nvidia/version").exists() or shutil.which("nvidia-smi"):
-        return "cuda"
-    if platform.system() == "Darwin" and platform.machine() == "arm64":
-        return "mps"
-    return None
 
 
 def choose(config: Config, known: str | None = None) -> tuple[str, str]:
@@ -34,14 +23,16 @@ def choose(config: Config, known: str | None = None) -> tuple[str, str]:
         known: a device that is known to be within reach, although it may not be seen here.
 
     Raises:
-        ConfigError: an unknown name. EngineError: there is a GPU, but ComfyUI is not set up.
+        ConfigError: an unknown name, or a model that this device cannot compute. EngineError: there is a GPU, but ComfyUI is not set up.
     """
     wanted = config.engine
     if wanted not in ENGINES:
         raise ConfigError(f"engine: {wanted!r} is unknown. Known: {', '.join(ENGINES)}")
+    found = known or device()
+    if wanted != "preview" and (fault := unfit(config, found)):
+        raise ConfigError(fault)
     if wanted != "auto":
         return wanted, "chosen by engine="
-    found = known or device()
     if found is None:
         return "preview", "no CUDA or MPS device here; the result is a marked storyboard, not a diffusion result"
     from aio.comfyui_dir import find
@@ -49,6 +40,16 @@ def choose(config: Config, known: str | None = None) -> tuple[str, str]:
     if find(config.data.get("comfyui")) is None:
         raise EngineError(f"engine: a {found} device is here, but ComfyUI is not set up: run `python -m aio setup`, or give engine=preview")
     return "comfyui", f"{found} device and ComfyUI are here"
+
+
+def unfit(config: Config, found: str | None) -> str:
+    """Why the chosen model cannot be computed on a device, and what to choose there; empty where it can, or nothing is declared."""
+    model = config.data.get("model") or {}
+    if not found or not model.get("devices") or found not in {*DEVICES} or found in model["devices"]:
+        return ""
+    others = [name for name in choices("model") if found in ((facts("model", name).get("model") or {}).get("devices") or ())]
+    advice = f"choose {' or '.join(f'model={name}' for name in others)}" if others else "choose another model"
+    return f"model: {config.choices.get('model')} cannot run on this machine's {found} device; {advice}"
 
 
 def create(name: str, config: Config) -> Engine:

@@ -18,6 +18,7 @@ from aio.engines.base import NO_METADATA
 from aio.engines.comfyui_boot import Folders, Library
 from aio.engines.comfyui_events import Progress, weights
 from aio.engines.comfyui_output import JobFiles, artifacts, tagged
+from aio.engines.comfyui_weights import Weights
 from aio.engines.worker import Worker
 from aio.errors import Cancelled, EngineError
 from aio.media.streams import write_failure
@@ -71,7 +72,7 @@ class ComfyUIEngine:
         pinned = comfyui_dir.parse(config.data.get("comfyui")).comfyui.revision
         commit = pinned if found.verified_by == "manifest" else found.revision   # without .git it is known by its files
         self.revision = f"v{comfyui_dir.version(found.path)} {commit[:8]}"
-        self.memory, self.cpu = comfyui_memory.parse(config.data), cpu
+        self.memory, self.cpu, self._weights = comfyui_memory.parse(config.data), cpu, Weights(self.folders.models)
         self.executed: tuple[str, ...] = ()
         """Nodes that the last run executed."""
         self.cached: tuple[str, ...] = ()
@@ -179,6 +180,8 @@ class ComfyUIEngine:
         if self._executor is None:
             progress.open("Starting ComfyUI")
         library = self._boot()
+        if self._weights.exchanged(prompt):
+            comfyui_memory.release(self._executor, "free")   # it keeps what nodes made of a file under the file's name
         try:
             with self._lock:
                 self._current = run
@@ -225,7 +228,8 @@ class ComfyUIEngine:
         extra = {"client_id": "aio", "extra_pnginfo": {key: _parsed(text) for key, text in metadata.items() if key != "prompt"}}
         executor, library.server.listener = self._executor, listen
         try:
-            await executor.execute_async(prompt, job, extra, outputs)
+            with self._weights.watched(prompt, request.config, progress.running, progress.fail, progress.warn):
+                await executor.execute_async(prompt, job, extra, outputs)
         finally:
             library.server.listener = None
             failure, executor.failure = executor.failure, None

@@ -15,6 +15,13 @@ OUT_OF_MEMORY_TEXT = ("DefaultCPUAllocator: can't allocate memory", "MPS backend
 """How torch says it where it raises a plain RuntimeError: on the CPU and on MPS."""
 
 
+UNKNOWN_TYPES = {
+    "Float8": "this device has no 8-bit numbers: choose model=bf16, or model=gguf with preset=fast",
+    "float64": "ComfyUI computes a part of this model in 64 bits, which Apple's GPUs lack (Comfy-Org/ComfyUI #15512): choose another model",
+}
+"""A type in torch's "Trying to convert Float8_e4m3fn to the MPS backend" -> what to do."""
+
+
 def refused(error: Mapping[str, Any] | None, node_errors: Mapping[str, Any], prompt: Prompt, request: Request) -> WorkflowError:
     """The error of a prompt that validate_prompt does not accept: one line a fault.
 
@@ -68,6 +75,9 @@ def failed(error: BaseException, node_id: str, prompt: Prompt, stage: str, stage
     facts = {"stage": stage, "node": node_id, "reason": reason}
     if management.is_oom(error) or isinstance(error, MemoryError) or any(text in str(error) for text in OUT_OF_MEMORY_TEXT):
         return OutOfMemory(f"{where} ran out of memory. Choose a smaller width and height, fewer seconds, or memory=low", **facts)
+    lacking = next((remedy for kind, remedy in UNKNOWN_TYPES.items() if kind in reason), "") if "MPS" in reason else ""
+    if lacking:
+        return NodeError(f"{where} failed: {lacking} ({reason})", **facts)
     return NodeError(f"{where} failed: {reason}. {log} has the details", **facts)
 
 

@@ -101,6 +101,20 @@ class Progress:
             seconds[title] = seconds.get(title, 0.0) + end - start
         return seconds
 
+    def running(self) -> str:
+        """The node that started last, empty before the first."""
+        return self.executed[-1] if self.executed else ""
+
+    def warn(self, text: str) -> None:
+        """Tell a warning."""
+        self._send(Event("warning", text))
+
+    def fail(self, error: BaseException) -> None:
+        """Stop the run for `error`, the first that comes."""
+        if self.failure is None:
+            self.failure = error
+            self.interrupt()
+
     # The methods of ProgressHandler.
 
     def set_registry(self, registry: Any) -> None:
@@ -152,12 +166,14 @@ class Progress:
         self._tell("stage")
 
     def _tell(self, kind: str, step: int = 0, steps: int = 0) -> None:
-        if self.failure is not None:
-            return
         fraction, elapsed = self.fraction(), time.monotonic() - self.began
         left = elapsed * (1 - fraction) / fraction if fraction > 0 else None
+        self._send(Event(kind, self.stage, self.stage, step, steps, fraction, left))
+
+    def _send(self, event: Event) -> None:
+        if self.failure is not None:
+            return
         try:
-            self.on_event(Event(kind, self.stage, self.stage, step, steps, fraction, left))
+            self.on_event(event)
         except BaseException as error:   # also KeyboardInterrupt: it must not end as a node's failure
-            self.failure = error
-            self.interrupt()
+            self.fail(error)

@@ -48,7 +48,7 @@ def preload(limits: Mapping[str, Any], config_dirs: Sequence[Path] = ()) -> Prel
     known: Mapping[str, RegistryEntry] = {}
     for mode in configuration.choices("mode", config_dirs):
         for preset in configuration.choices("preset", config_dirs):
-            config = configuration.compose([f"mode={mode}", f"preset={preset}"], config_dirs)
+            config = configuration.compose(["platform=zerogpu", f"mode={mode}", f"preset={preset}"], config_dirs)
             known = registry.parse(config.data["registry"])
             uses.update({ref.name for ref in registry.models_of(checking.draw(checking.sample(config))[1], schema.load())})
     for name in uses:
