@@ -38,12 +38,16 @@ def scene(pictures: tuple[Picture, ...], locate: Callable[[str], Path], size: Si
     if videos:
         return Footage(videos[0], locate, size)
     if stills:
-        return _fades([(still.frame, drift(locate(still.name), size, frames, seed + still.frame)) for still in stills])
+        return _fades([(still.frame, drift(locate(still.name), size, frames, seed + still.frame, still.frame)) for still in stills])
     return glow(size, frames, seed)
 
 
-def drift(path: Path, size: Size, frames: int, seed: int) -> Scene:
-    """A still that fills the frame and drifts slowly closer."""
+def drift(path: Path, size: Size, frames: int, seed: int, own: int = 0) -> Scene:
+    """A still that fills the frame: exactly as the model is given it at its own frame, slowly drifting closer away from that.
+
+    Args:
+        own: the frame of the clip that the still is given for.
+    """
     from PIL import Image, ImageOps
 
     file = picture(path, draft=(round(size[0] * ZOOM * 2), round(size[1] * ZOOM * 2)))  # a JPEG is decoded no larger than needed
@@ -52,7 +56,7 @@ def drift(path: Path, size: Size, frames: int, seed: int) -> Scene:
     angle = seed * 2.399963  # radians; the golden angle spreads the directions of neighbouring seeds
 
     def at(frame: int) -> Image:
-        part = frame / max(frames - 1, 1)
+        part = min(abs(frame - own) / max(frames - 1, 1), 1.0)
         width, height = (round(side * (1 - part) + goal * part, 3) for side, goal in zip(large.size, size, strict=True))
         left = (large.width - width) / 2 * (1 + 0.8 * math.cos(angle))
         top = (large.height - height) / 2 * (1 + 0.8 * math.sin(angle))
