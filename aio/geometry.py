@@ -27,6 +27,13 @@ def frames(seconds: float, fps: float) -> int:
     return max(MIN_FRAMES, 8 * math.floor(round(seconds * fps, 6) / 8) + 1)
 
 
+def covering(seconds: float, fps: float) -> float:
+    """Length in seconds of the shortest clip that holds all of a sound or video of `seconds`: its frames are 8k+1, rounded up."""
+    # A file of 121 frames at 24000/1001 must stay 121: its length in seconds is rounded, to a microsecond at worst.
+    needed = max(MIN_FRAMES, math.ceil(round(seconds * fps, 3)))
+    return round((8 * math.ceil((needed - 1) / 8) + 1) / fps, 6)
+
+
 def clip_seconds(seconds: float, fps: float) -> float:
     """Length in seconds that the clip really has: its frames over its rate."""
     return round(frames(seconds, fps) / fps, 6)

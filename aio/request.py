@@ -88,14 +88,16 @@ def _length(field: Field, values: dict[str, Any], found: Mapping[str, Media], pa
     if source is None:
         return None
     kind = "video" if source.kind == "video" and source.frames else "sound"
+    fps = values.get("fps")
+    whole = geometry.covering(source.seconds, fps) if fps else source.seconds   # no word and no frame is lost
     if values[field.name] is None:
-        length = source.seconds
-        if field.max is not None and length > field.max:
-            warnings.append(f"{field.length_of} lasts {length:.1f} s; only the first {field.max:g} s are used, the longest clip")
-        values[field.name] = min(max(length, field.min or 0.0), field.max or length)
-    elif kind == "sound" and values[field.name] > source.seconds + 0.05:
+        values[field.name] = min(max(whole, field.min or 0.0), field.max or whole)
+        used = geometry.clip_seconds(values[field.name], fps) if fps else values[field.name]
+        if used < source.seconds - 0.001:
+            warnings.append(f"{field.length_of} lasts {source.seconds:.2f} s; only the first {used:.2f} s are used, the longest clip")
+    elif kind == "sound" and values[field.name] > whole + 0.05:
         warnings.append(f"{field.length_of} lasts {source.seconds:.1f} s; silence follows up to {values[field.name]:g} s")
-    elif kind == "video" and values[field.name] > source.seconds + 0.05:
+    elif kind == "video" and values[field.name] > whole + 0.05:
         return Problem(
             field.name,
             "value_bigger_than_max",
