@@ -37,6 +37,9 @@ class Field:
         optional: the field may stay empty.
         when: the field has an effect only where this condition holds.
         length_of: name of an AUDIO or VIDEO input whose length is the default (seconds).
+        size_of: of `width` and `height`: names of the IMAGE and VIDEO inputs that are fitted to the clip; the first that is given sets its
+            shape where nothing else does. The default's pixels are the budget.
+        also: names that people type for it, from other tools.
     """
 
     name: str
@@ -55,6 +58,8 @@ class Field:
     optional: bool = False
     when: Condition | None = None
     length_of: str | None = None
+    size_of: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:
@@ -65,6 +70,11 @@ class Field:
     def required(self) -> bool:
         """Whether a job without a value is refused."""
         return self.default is None and not self.optional and self.length_of is None
+
+    @property
+    def follows(self) -> tuple[str, ...]:
+        """Names of the inputs that it follows where it is left out."""
+        return (self.length_of,) if self.length_of else self.size_of
 
     @property
     def range(self) -> str:
@@ -114,8 +124,7 @@ def check(
     for name in params:
         if name not in fields:
             where = f" of mode {mode}" if mode else ""
-            known = ", ".join(fields)
-            problems.append(Problem(name, "unknown_field", f"no field{where}.{nearest(name, fields)} Fields: {known}"))
+            problems.append(Problem(name, "unknown_field", f"no field{where}.{meant(name, fields)} Fields: {', '.join(fields)}"))
     values: dict[str, Any] = {}
     for name, field in fields.items():
         given = params.get(name, presets.get(name, field.default))
@@ -126,6 +135,13 @@ def check(
     if problems:
         raise InvalidParams(problems)
     return values
+
+
+def meant(name: str, fields: Mapping[str, Field]) -> str:
+    """A sentence that leads from a name that is no field's to the field that is meant, after a blank; empty where none is like it."""
+    field = next((field for field in fields.values() if name in field.also), None)
+    about = f" ({field.tooltip[:1].lower()}{field.tooltip[1:]})" if field and field.tooltip else ""
+    return f" Write {field.name}=… instead{about}." if field else nearest(name, fields)
 
 
 def coerce(field: Field, value: Any) -> Any:

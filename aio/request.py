@@ -9,15 +9,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from aio import fields, geometry, media, paths
+from aio import fields, follow, geometry, media, paths
 from aio.config import Config
 from aio.errors import InvalidParams, MediaError, Problem
-from aio.fields import MEDIA_TYPES, Field
+from aio.fields import MEDIA_TYPES
 from aio.media import originals, stale
 from aio.media.pictures import WHITE
 from aio.values import Job, Media, Request
 
-STAGING = frozenset({"background"})
+STAGING = frozenset({"background", "fit"})
 """Fields that change what an engine gets of a file, and so are read by no operation."""
 
 
@@ -47,10 +47,10 @@ def validate(job: Job) -> Request:
         problems.append(Problem("background", "custom_validation_failed", (
             f"{_background(values)[:40]!r} is no colour like #ffffff; give # and six hexadecimal digits")))
     if not faulty:
-        for field in config.fields.values():
-            problem = _length(field, values, found, job.params, warnings)
-            problems += [problem] if problem else []
-        problems += _too_much(found, values, limits)
+        taken = follow.take(config, values, found, job.params)
+        values |= taken.values
+        warnings += taken.warnings
+        problems += [*taken.problems, *_too_much(found, values, limits)]
     if problems:
         raise InvalidParams(problems)
     given = frozenset(job.params)
@@ -59,7 +59,8 @@ def validate(job: Job) -> Request:
         warnings += [f"{facts.path.name} is transparent in places, where {_background(values)} shows (background=…)"] if facts.transparent else []
     warnings += fields.unused(config.fields, job.params, {**config.values, **values})
     warnings += [f"{name}: {facts['note']}" for name, facts in (config.data.get("loras") or {}).items() if facts.get("note")]
-    return Request(config, values, given, found, prefix=f"aio/{uuid.uuid4().hex[:12]}", warnings=tuple(warnings))
+    return Request(
+        config, values, given, found, prefix=f"aio/{uuid.uuid4().hex[:12]}", warnings=tuple(warnings), origins=taken.origins)
 
 
 def unoffered(config: Config) -> tuple[Problem, ...]:
@@ -80,30 +81,6 @@ def explained(error: InvalidParams, config: Config, params: Mapping[str, Any]) -
     """The same faults; those that the preset and the model cause, not the user, in words that lead to a way out."""
     known = {problem.field: problem for problem in unoffered(config) if problem.field not in params}
     return InvalidParams(known.get(problem.field, problem) for problem in error.problems)
-
-
-def _length(field: Field, values: dict[str, Any], found: Mapping[str, Media], params: Mapping[str, Any], warnings: list[str]) -> Problem | None:
-    """Fill a length that follows an input, and compare a given one with the input's."""
-    source = found.get(field.length_of or "")
-    if source is None:
-        return None
-    kind = "video" if source.kind == "video" and source.frames else "sound"
-    fps = values.get("fps")
-    whole = geometry.covering(source.seconds, fps) if fps else source.seconds   # no word and no frame is lost
-    if values[field.name] is None:
-        values[field.name] = min(max(whole, field.min or 0.0), field.max or whole)
-        used = geometry.clip_seconds(values[field.name], fps) if fps else values[field.name]
-        if used < source.seconds - 0.001:
-            warnings.append(f"{field.length_of} lasts {source.seconds:.2f} s; only the first {used:.2f} s are used, the longest clip")
-    elif kind == "sound" and values[field.name] > whole + 0.05:
-        warnings.append(f"{field.length_of} lasts {source.seconds:.1f} s; silence follows up to {values[field.name]:g} s")
-    elif kind == "video" and values[field.name] > whole + 0.05:
-        return Problem(
-            field.name,
-            "value_bigger_than_max",
-            f"{values[field.name]:g} is longer than {field.length_of}, which lasts {source.seconds:.2f} s; give at most that, or a longer video",
-        )
-    return None
 
 
 def _too_much(found: Mapping[str, Media], values: Mapping[str, Any], limits: media.Limits) -> list[Problem]:
@@ -141,7 +118,8 @@ def clip_of(request: Request) -> media.Clip | None:
     values = request.values
     if any(values.get(name) is None for name in ("width", "height", "seconds", "fps")):
         return None
-    return media.Clip(values["width"], values["height"], geometry.frames(values["seconds"], values["fps"]), values["fps"])
+    return media.Clip(
+        values["width"], values["height"], geometry.frames(values["seconds"], values["fps"]), values["fps"], pad=follow.pads(values))
 
 
 def stage(request: Request, input_dir: Path) -> Request:
