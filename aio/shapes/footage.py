@@ -12,7 +12,7 @@ from fractions import Fraction
 from typing import Any
 
 from aio.shapes.node import Node, Outputs, Rule
-from aio.shapes.values import Audio, Images, Opaque, Picture, Video
+from aio.shapes.values import Audio, Fit, Images, Opaque, Picture, Video
 
 
 def _finite(node: Node, name: str, default: float = 0) -> Any:
@@ -33,8 +33,23 @@ def _scale(node: Node) -> Outputs:
     image, width, height = node.want("image", Images), _finite(node, "width"), _finite(node, "height")
     if not width and not height:
         return (image,)
-    return (replace(image, width=width or max(1, round(image.width * height / max(image.height, 1))),
-                    height=height or max(1, round(image.height * width / max(image.width, 1)))),)
+    scaled = replace(image, width=width or max(1, round(image.width * height / max(image.height, 1))),
+                     height=height or max(1, round(image.height * width / max(image.width, 1))))
+    # A side that is left out follows the shape, whatever `crop` says: what is rounded off is no cut.
+    return (_fitted(scaled, "crop" if node.value("crop") == "center" else "stretch", image) if width and height else scaled,)
+
+
+def _pad(node: Node) -> Outputs:
+    image, width, height = node.want("image", Images), _finite(node, "target_width", 512), _finite(node, "target_height", 512)
+    return (_fitted(replace(image, width=width, height=height), "pad", image),)
+
+
+def _fitted(image: Images, way: str, before: Images) -> Images:
+    """`image`, whose pictures remember how they were brought to its shape, if that is another one than `before`."""
+    if image.width * before.height == image.height * before.width or min(image.width, image.height) < 1:
+        return image
+    fit = Fit(way, image.width, image.height)
+    return replace(image, pictures=tuple(replace(picture, fits=(*picture.fits, fit)) for picture in image.pictures))
 
 
 def _compress(node: Node) -> Outputs:
@@ -132,6 +147,7 @@ RULES: dict[str, Rule] = {
     "LoadImage": _load_image,
     "EmptyImage": lambda node: (Images(_finite(node, "batch_size", 1), _finite(node, "width"), _finite(node, "height")),),
     "ImageScale": _scale,
+    "ResizeAndPadImage": _pad,
     "ImageFromBatch": _from_batch,
     "LTXVPreprocess": _compress,
     "Canny": _control("image", "canny"),

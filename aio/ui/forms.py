@@ -90,7 +90,7 @@ class Form:
         for name, field in config.fields.items():
             value = given.get(name)
             default = config.values.get(name, field.default)
-            if value is None or value == default:
+            if value is None or (value == default and not field.size_of):   # a size that is left out follows the input, not its default
                 continue
             if value == "" and (name in self.following or field.type != "STRING" or field.required):
                 continue
@@ -184,5 +184,5 @@ def form(catalogue: Catalogue, mode: str) -> Form:
     own = dict(config.fields)
     lora_of = {name: lora.name for lora in catalogue.loras for name in lora.fields if name not in own}
     added = {name: field for lora in catalogue.loras for name, field in lora.fields.items() if name in lora_of}
-    following = {name for name, field in own.items() if name in catalogue.moving or name in config.values or field.length_of}
+    following = {name for name, field in own.items() if name in catalogue.moving or name in config.values or field.follows}
     return Form(catalogue, config, own | added, lora_of, frozenset(following))
