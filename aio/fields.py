@@ -37,9 +37,8 @@ class Field:
         optional: the field may stay empty.
         when: the field has an effect only where this condition holds.
         length_of: name of an AUDIO or VIDEO input whose length is the default (seconds).
-        size_of: of `width` and `height`: names of the IMAGE and VIDEO inputs that are fitted to the clip; the first that is given sets its
-            shape where nothing else does. The default's pixels are the budget.
-        also: names that people type for it, from other tools.
+        size_of: of width and height: names of the IMAGE and VIDEO inputs fitted to the clip. The first one given sets the shape, defaults the pixels.
+        also: names that other tools have for it.
     """
 
     name: str
@@ -70,11 +69,6 @@ class Field:
     def required(self) -> bool:
         """Whether a job without a value is refused."""
         return self.default is None and not self.optional and self.length_of is None
-
-    @property
-    def follows(self) -> tuple[str, ...]:
-        """Names of the inputs that it follows where it is left out."""
-        return (self.length_of,) if self.length_of else self.size_of
 
     @property
     def range(self) -> str:
@@ -124,7 +118,9 @@ def check(
     for name in params:
         if name not in fields:
             where = f" of mode {mode}" if mode else ""
-            problems.append(Problem(name, "unknown_field", f"no field{where}.{meant(name, fields)} Fields: {', '.join(fields)}"))
+            known = ", ".join(fields)
+            hint = next((f" Write {field.name}=… instead." for field in fields.values() if name in field.also), nearest(name, fields))
+            problems.append(Problem(name, "unknown_field", f"no field{where}.{hint} Fields: {known}"))
     values: dict[str, Any] = {}
     for name, field in fields.items():
         given = params.get(name, presets.get(name, field.default))
@@ -135,13 +131,6 @@ def check(
     if problems:
         raise InvalidParams(problems)
     return values
-
-
-def meant(name: str, fields: Mapping[str, Field]) -> str:
-    """A sentence that leads from a name that is no field's to the field that is meant, after a blank; empty where none is like it."""
-    field = next((field for field in fields.values() if name in field.also), None)
-    about = f" ({field.tooltip[:1].lower()}{field.tooltip[1:]})" if field and field.tooltip else ""
-    return f" Write {field.name}=… instead{about}." if field else nearest(name, fields)
 
 
 def coerce(field: Field, value: Any) -> Any:

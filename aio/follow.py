@@ -45,6 +45,11 @@ def take(config: Config, values: Mapping[str, Any], found: Mapping[str, Media], 
     return taken
 
 
+def inputs_of(field: Field) -> tuple[str, ...]:
+    """Names of the inputs that a field follows where it is left out."""
+    return (field.length_of,) if field.length_of else field.size_of
+
+
 def pads(values: Mapping[str, Any]) -> bool:
     """Whether pictures and videos are fitted whole, with bars."""
     return values.get("fit") == PAD

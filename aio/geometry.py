@@ -23,7 +23,7 @@ SPATIAL_STEP = 64
 """Pixels: the VAE divides space by 32, and the first of two stages runs at half size."""
 
 SOUND_TAIL = 0.05
-"""Seconds by which the sound of a video may outlast its picture and still count as long: encoders fill the last block, of up to 46 ms in AAC and MP3."""
+"""Seconds by which the sound of a video may outlast its picture without counting: encoders fill the last block, of up to 46 ms in AAC and MP3."""
 
 ENCODE_RATE, ENCODE_BLOCK = 44_100, 4096
 """Hz to which ComfyUI resamples a sound before it encodes it, and the samples of a block (VAEEncodeAudio; comfy/sd.py, VAE.encode)."""

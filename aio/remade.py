@@ -12,6 +12,7 @@ from aio import config as configuration
 from aio.asked import Asked
 from aio.config import Config
 from aio.errors import ConfigError, Problem
+from aio.follow import inputs_of
 from aio.grammar import quoted
 from aio.provenance import MACHINE_GROUPS
 
@@ -66,7 +67,7 @@ class Remade:
         """Whether a field took its value from an input that the recipe has."""
         field = self.config.fields[name]
         usual = self.config.values.get(name, field.default)
-        return name not in self.asked.given and bool(set(field.follows) & set(self.asked.inputs)) and (usual is None or bool(field.size_of))
+        return name not in self.asked.given and bool(set(inputs_of(field)) & set(self.asked.inputs)) and (usual is None or bool(field.size_of))
 
     @property
     def followed(self) -> dict[str, Any]:

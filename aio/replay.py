@@ -17,6 +17,7 @@ from aio.config import Config
 from aio.engines.choose import device
 from aio.errors import AioError, ConfigError, InputError, InvalidParams, MediaError, Problem, nearest
 from aio.fields import LITERAL_TYPES, MEDIA_TYPES, TEXT_TYPES, Field, coerce
+from aio.follow import inputs_of
 from aio.outside import shown
 from aio.patch import render
 from aio.remade import Remade, remake
@@ -107,7 +108,7 @@ def _pinned(made: Remade, job: Job, varied: Mapping[str, Any]) -> dict[str, Any]
     deciding = {*geometry.SIZE, "fps"}
     then = {
         name: value for name, value in made.followed.items()
-        if made.same(job.config) and name not in job.params and not varied.keys() & {*made.config.fields[name].follows, *deciding}
+        if made.same(job.config) and name not in job.params and not varied.keys() & {*inputs_of(made.config.fields[name]), *deciding}
     }
     try:
         now = validate(job).values if then else {}

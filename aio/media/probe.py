@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from aio.errors import MediaError
-from aio.media import colour, pictures
+from aio.media import colour, pictures, shape
 from aio.media.bounds import USUAL, Limits
 from aio.media.clock import HOLE, Clock
 from aio.media.streams import check_frame, check_sound, decoding, opened, picture_stream, prepare, sound_stream
@@ -231,22 +231,11 @@ class _Track:
             self.pixels += frame.width * frame.height
             if self.count == 1:
                 self.transparent, self.notes = colour.is_transparent(frame), tuple(filter(None, [colour.note(frame, self.name)]))
-            self.width, self.height = _seen(frame, self.stream.sample_aspect_ratio)
+            self.width, self.height = shape.seen(frame, self.stream.sample_aspect_ratio)
             lasts = frame.duration * frame.time_base if frame.duration else 1 / Fraction(self.stream.guessed_rate or 25)
             self.length = max(self.length, self.clock.due(frame, lasts) + lasts)
         self.first = start if self.first is None else self.first
         self.end = max(self.end, start + float(lasts))
-
-
-def _seen(frame: Any, shape: Fraction | None) -> tuple[int, int]:
-    """Width and height of a frame as it is seen: upright, its pixels made square by enlarging.
-
-    Args:
-        shape: width / height of its pixels; unknown, or beyond what any standard has, they count as square.
-    """
-    width, height, shape = frame.width, frame.height, shape if shape and 0.25 <= shape <= 4 else Fraction(1)
-    width, height = (round(width * shape), height) if shape >= 1 else (width, round(height / shape))
-    return (height, width) if round(frame.rotation / 90) % 2 else (width, height)
 
 
 def _scan(container: Any, tracks: list[_Track]) -> None:

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from aio.errors import MediaError
-from aio.media import colour, pictures
+from aio.media import pictures
 from aio.media.bounds import USUAL, Limits
 from aio.media.clock import Clock
 from aio.media.probe import probe, sha256
+from aio.media.shape import Fit
 from aio.media.streams import AAC_RATES, decoding, frames_of, opened, picture_stream, read_sound, sound_stream, write_failure, write_mp4, write_wav
 from aio.values import Media
 
@@ -194,7 +195,7 @@ def _lasts(frame: Any) -> Fraction:
 
 def _fitted(media: Media, clip: Clip, limits: Limits) -> Iterator[Any]:
     """Exactly `clip.frames` frames of a video: at each time of the clip the nearest one, in a hole the one before it, at the end the last one."""
-    index, held, began, clock, fit = 0, None, Fraction(0), Clock(), _Fit(clip, Fraction(media.width, media.height))
+    index, held, began, clock, fit = 0, None, Fraction(0), Clock(), Fit(clip, Fraction(media.width, media.height))
     with decoding(media.path):
         for frame in frames_of(media.path, limits):
             start = clock.due(frame, _lasts(frame))
@@ -212,51 +213,3 @@ def _fitted(media: Media, clip: Clip, limits: Limits) -> Iterator[Any]:
         last = fit(held)
         for _ in range(index, clip.frames):
             yield last
-
-
-class _Fit:
-    """Turns a frame upright, scales it to cover the clip and crops it to the middle, or puts it between bars; what is transparent lies on the
-    clip's ground.
-
-    Args:
-        aspect: width / height of the upright frame as it is seen, whatever shape its pixels have.
-    """
-
-    def __init__(self, clip: Clip, aspect: Fraction):
-        self.clip, self.aspect, self.graph = clip, aspect, None
-
-    def __call__(self, frame: Any) -> Any:
-        import av
-
-        turned, frame = round(frame.rotation / 90) % 4, colour.on_ground(frame, self.clip.ground)
-        if self.graph is None:
-            before, after = colour.to_709(frame)
-            turn = {1: ["transpose=cclock"], 2: ["hflip", "vflip"], 3: ["transpose=clock"]}.get(turned, [])
-            fit, bars = self._steps()
-            self.graph = av.filter.Graph()
-            last = self.graph.add_buffer(
-                width=frame.width, height=frame.height, format=frame.format.name, time_base=frame.time_base)
-            for name, _, arguments in (step.partition("=") for step in before + turn + fit + after + bars):
-                following = self.graph.add(name, arguments)
-                last.link_to(following)
-                last = following
-            last.link_to(self.graph.add("buffersink"))
-            self.graph.configure()
-        self.graph.push(frame)
-        return self.graph.pull()
-
-    def _steps(self) -> tuple[list[str], list[str]]:
-        """Filters that bring a frame to the clip's size, and those that add bars, in the colours of the result."""
-        width, height = self.clip.width, self.clip.height
-        if (self.aspect > Fraction(width, height)) == self.clip.pad:   # as wide as the clip, else as high
-            scaled = width, self._even(width / self.aspect)
-        else:
-            scaled = self._even(height * self.aspect), height
-        fit = [f"scale={scaled[0]}:{scaled[1]}:flags=bilinear"] + ([] if self.clip.pad else [f"crop={width}:{height}"])
-        left, top = ((outer - inner) // 4 * 2 for outer, inner in zip((width, height), scaled, strict=True))
-        return [*fit, "setsar=1"], [f"pad={width}:{height}:{left}:{top}:black"] if self.clip.pad else []
-
-    def _even(self, pixels: Fraction) -> int:
-        """A whole even number of pixels: one that covers where the frame is cut, one that fits where it is not."""
-        half = pixels / 2
-        return 2 * max(1, math.floor(half) if self.clip.pad else math.ceil(half))

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from html import escape
 
 from aio.config import Config
+from aio.follow import inputs_of
 from aio.plan import Plan
 from aio.values import Artifacts, Event
 
@@ -77,7 +78,7 @@ def done(made: Artifacts, elapsed: float, notes: Iterable[str] = ()) -> str:
 def consequences(plan: Plan, config: Config, missing: frozenset[str]) -> str:
     """What a run would give, on one line."""
     result, gpu = plan.result, plan.estimate
-    open_fields = [field for field in config.fields.values() if set(field.follows[:1]) & missing and field.name not in plan.request.given
+    open_fields = [field for field in config.fields.values() if set(inputs_of(field)[:1]) & missing and field.name not in plan.request.given
                    and plan.request.values.get(field.name) is not None]
     length, size = (" and ".join(dict.fromkeys(name.replace("_", " ") for name in names if name)) for names in (
         [field.length_of for field in open_fields], [name for field in open_fields for name in field.size_of[:1]]))

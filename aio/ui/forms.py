@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from aio import check, fields, plan, request, verbs
+from aio import check, fields, follow, plan, request, verbs
 from aio.config import Config
 from aio.errors import AioError, InvalidParams, MediaError, Problem
 from aio.fields import MEDIA_TYPES, Field
@@ -184,5 +184,5 @@ def form(catalogue: Catalogue, mode: str) -> Form:
     own = dict(config.fields)
     lora_of = {name: lora.name for lora in catalogue.loras for name in lora.fields if name not in own}
     added = {name: field for lora in catalogue.loras for name, field in lora.fields.items() if name in lora_of}
-    following = {name for name, field in own.items() if name in catalogue.moving or name in config.values or field.follows}
+    following = {name for name, field in own.items() if name in catalogue.moving or name in config.values or follow.inputs_of(field)}
     return Form(catalogue, config, own | added, lora_of, frozenset(following))

@@ -183,7 +183,7 @@ def follows(field: Field, effective: Any) -> str:
     if field.length_of and effective is None:
         return f"As long as the {field.length_of}"
     if field.size_of:
-        return f"In the shape of the {field.size_of[0].replace('_', ' ')}"
+        return f"By the shape of the {field.size_of[0].replace('_', ' ')}"
     return f"Preset: {effective}"
 
 
