@@ -17,8 +17,9 @@ from aio.media import originals, stale
 from aio.media.pictures import WHITE
 from aio.values import Job, Media, Request
 
-STAGING = frozenset({"background", "fit"})
-"""Fields that change what an engine gets of a file, and so are read by no operation."""
+OF_VIDEOS = frozenset({"fit"})
+STAGING = OF_VIDEOS | {"background"}
+"""Fields that change what an engine gets of a file, and so are read by no operation; of them, those that change nothing but a video."""
 
 
 def validate(job: Job) -> Request:

@@ -14,6 +14,7 @@ from types import SimpleNamespace
 import av
 import numpy as np
 import pytest
+from likeness import similarity
 from PIL import Image
 
 from aio import shapes
@@ -136,19 +137,6 @@ def test_keyframes_fade_from_the_first_to_the_last(engine, sources, tmp_path):
     assert left[0][0] > 180 > 60 > left[0][2]
     assert left[-1][2] > 180 > 60 > left[-1][0]
     assert 40 < left[4][0] < 220
-
-
-def similarity(one: np.ndarray, other: np.ndarray) -> float:
-    """Mean SSIM of two pictures' luma over blocks of 8 x 8 (Wang 2004: C1 = (0.01 L)^2, C2 = (0.03 L)^2)."""
-    def blocks(image: np.ndarray) -> np.ndarray:
-        luma = image.astype(np.float64) @ (0.299, 0.587, 0.114)
-        rows, columns = (side // 8 for side in luma.shape)
-        return luma[:rows * 8, :columns * 8].reshape(rows, 8, columns, 8).swapaxes(1, 2).reshape(-1, 64)
-
-    a, b = blocks(one), blocks(other)
-    mean_a, mean_b, c1, c2 = a.mean(1), b.mean(1), 2.55**2, 7.65**2
-    both = ((a - mean_a[:, None]) * (b - mean_b[:, None])).mean(1)
-    return float(((2 * mean_a * mean_b + c1) * (2 * both + c2) / ((mean_a**2 + mean_b**2 + c1) * (a.var(1) + b.var(1) + c2))).mean())
 
 
 def test_the_first_and_last_frame_of_keyframes_are_the_given_pictures(engine, sources, tmp_path, monkeypatch):
