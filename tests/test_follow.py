@@ -50,14 +50,14 @@ def sound(path: Path, seconds: float, rate: int = 22050) -> str:
 def film(
     path: Path, size: tuple[int, int] = (128, 64), count: int = 12, fps: float = 24.0, sound_seconds: float = 0.0, pixel: Fraction = Fraction(1)
 ) -> str:
-    """A video of a white rectangle, half as wide and half as high as the picture, on blue.
+    """A video of a white rectangle, a quarter as wide and as high as the picture, on blue.
 
     Args:
         pixel: the shape of its pixels. sound_seconds: of its sound, none without.
     """
     pixels = np.zeros((size[1], size[0], 3), np.uint8)
     pixels[..., 2] = 200
-    pixels[size[1] // 4 : size[1] * 3 // 4, size[0] // 4 : size[0] * 3 // 4] = 255
+    pixels[size[1] * 3 // 8 : size[1] * 5 // 8, size[0] * 3 // 8 : size[0] * 5 // 8] = 255
     if pixel == 1:
         wave = 0.3 * np.ones((1, round(sound_seconds * 48000)), np.float32) if sound_seconds else None
         write_mp4(path, (pixels for _ in range(count)), size, fps, wave, 48000 if sound_seconds else 0, options={"preset": "ultrafast"})
@@ -122,11 +122,10 @@ def test_a_video_of_pixels_that_are_not_square_is_staged_without_distortion(tmp_
     name, _ = stage_media(source, "video", tmp_path / "in", clip=Clip(512, 320, 9, 24.0, pad=pad))
     frame = next(frames_of(tmp_path / "in" / name)).to_ndarray(format="rgb24")
     white = (frame > 180).all(axis=2)
-    found = white.any(axis=0).sum() / white.any(axis=1).sum()
-    assert found == pytest.approx(source.width / source.height, rel=0.03)
-    whole = (white.any(axis=0).sum() / 512, white.any(axis=1).sum() / 320)
-    assert (max(whole) == pytest.approx(0.5, abs=0.02)) is pad or pixel == Fraction(32, 25)
-    assert (max(frame[0, 256]) < 20 or max(frame[160, 0]) < 20) is pad   # black bars
+    across, down = (int(white.any(axis=axis).sum()) for axis in (0, 1))
+    assert across / down == pytest.approx(source.width / source.height, rel=0.05)
+    assert bool(max(across / 512, down / 320) == pytest.approx(0.25, abs=0.02)) is pad   # all of it is there
+    assert (int(frame[0, 256].max()) < 20 or int(frame[160, 0].max()) < 20) is pad       # black bars
 
 
 @pytest.mark.parametrize(("given", "wanted"), [({"width": 512}, (512, 896)), ({"height": 512}, (320, 512)), ({"width": 1920}, (1920, 1920))])
@@ -178,7 +177,7 @@ def test_plan_says_where_size_and_length_come_from(tmp_path, capsys):
     assert "2.041667   from the length of audio (1.948 s), rounded up to 49 frames" in said
     assert main([*words, "width=704", "height=704", "--json"]) == 0
     data = json.loads(capsys.readouterr().out)
-    assert set(data["origins"]) == {"seconds"} and "55 % of the picture is kept" in data["warnings"][0]
+    assert set(data["origins"]) == {"seconds"} and "56 % of the picture is kept" in data["warnings"][0]
 
 
 # The same everywhere
@@ -200,7 +199,7 @@ def test_a_replay_has_the_recorded_size_whatever_the_rule_says_now_and_follows_a
     clip.write_text(json.dumps(recipe))
 
     def again(*words: str) -> Job:
-        return replay(parse(["replay", str(clip), *words])).job
+        return replay(parse(["replay", str(clip), *words], ("replay",))).job
 
     assert recipe["values"]["width"] == 960 and "width" not in recipe["params"]
     assert "width" not in again().params and size(request.validate(again())) == (960, 960)
