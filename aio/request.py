@@ -17,9 +17,11 @@ from aio.media import originals, stale
 from aio.media.pictures import WHITE
 from aio.values import Job, Media, Request
 
-OF_VIDEOS = frozenset({"fit"})
-STAGING = OF_VIDEOS | {"background"}
-"""Fields that change what an engine gets of a file, and so are read by no operation; of them, those that change nothing but a video."""
+FITTING = frozenset({"fit"})
+"""Fields that say how what is given is fitted to the clip: a picture in the graph, a video where it is staged."""
+
+STAGING = FITTING | {"background"}
+"""Fields that change what an engine gets of a file, and so may be read by no operation."""
 
 
 def validate(job: Job) -> Request:
