@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aio import geometry
 from aio.errors import InvalidParams
 from aio.fields import Field, check, holds, unused
 
@@ -136,17 +135,3 @@ def test_an_odd_number_is_told_shortly(value, words):
 def test_a_number_of_hundreds_of_digits_is_out_of_range_in_words(value):
     with pytest.raises(InvalidParams, match=r"digits\) is (above|below)"):
         check({"seed": Field("seed", "INT", min=0, max=2**32, step=1)}, {"seed": value}, {})
-
-
-@pytest.mark.parametrize("fps", [24, 24000 / 1001, 25, 30000 / 1001, 30, 50])
-def test_a_length_taken_from_a_file_loses_no_frame_and_keeps_legal_ones(fps):
-    for count in range(1, 500):
-        seconds = round(count / fps, 6)
-        made = geometry.frames(geometry.covering(seconds, fps), fps)
-        assert made % 8 == 1 and count <= made < max(count + 8, 10)
-    assert geometry.frames(geometry.covering(121 / fps, fps), fps) == 121
-
-
-def test_the_length_of_a_sound_is_rounded_up_to_the_next_legal_one():
-    assert geometry.frames(geometry.covering(1.948, 24), 24) == 49
-    assert geometry.covering(4.6, 24) >= 4.6

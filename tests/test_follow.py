@@ -297,6 +297,20 @@ def test_the_model_gets_what_the_preview_shows(comfy, tmp_path, fit):  # noqa: F
 
 # The length
 
+@pytest.mark.parametrize("fps", [24, 24000 / 1001, 25, 30000 / 1001, 30, 50])
+def test_a_length_taken_from_a_file_loses_no_frame_and_keeps_legal_ones(fps):
+    for count in range(1, 500):
+        seconds = round(count / fps, 6)
+        made = geometry.frames(geometry.covering(seconds, fps), fps)
+        assert made % 8 == 1 and count <= made < max(count + 8, 10)
+    assert geometry.frames(geometry.covering(121 / fps, fps), fps) == 121
+
+
+def test_the_length_of_a_sound_is_rounded_up_to_the_next_legal_one():
+    assert geometry.frames(geometry.covering(1.948, 24), 24) == 49
+    assert geometry.covering(4.6, 24) >= 4.6
+
+
 @pytest.mark.parametrize("mode", ["a2v", "lipsync"])
 @pytest.mark.parametrize(("seconds", "frames"), [(1.948, 49), (121 / 24, 121), (121 / 24 + 0.01, 129), (1.3, 33), (0.05, 9), (20.04, 481)])
 def test_no_word_is_lost_of_a_sound_that_sets_the_length(tmp_path, inputs, mode, seconds, frames):
