@@ -33,15 +33,26 @@ def _scale(node: Node) -> Outputs:
     image, width, height = node.want("image", Images), _finite(node, "width"), _finite(node, "height")
     if not width and not height:
         return (image,)
-    scaled = replace(image, width=width or max(1, round(image.width * height / max(image.height, 1))),
-                     height=height or max(1, round(image.height * width / max(image.width, 1))))
-    # A side that is left out follows the shape, whatever `crop` says: what is rounded off is no cut.
-    return (_fitted(scaled, "crop" if node.value("crop") == "center" else "stretch", image) if width and height else scaled,)
+    return (replace(image, width=width or max(1, round(image.width * height / max(image.height, 1))),
+                    height=height or max(1, round(image.height * width / max(image.width, 1)))),)
+
+
+def _compress(node: Node) -> Outputs:
+    image = node.want("image", Images)
+    return (image if not _finite(node, "img_compression", 35) else
+            replace(image, width=image.width // 2 * 2, height=image.height // 2 * 2),)
 
 
 def _pad(node: Node) -> Outputs:
     image, width, height = node.want("image", Images), _finite(node, "target_width", 512), _finite(node, "target_height", 512)
     return (_fitted(replace(image, width=width, height=height), "pad", image),)
+
+
+def _cut(node: Node) -> Outputs:
+    (image,) = _scale(node)
+    if not (node.value("width") and node.value("height")):   # a side that is left out follows the shape: what is rounded off is no cut
+        return (image,)
+    return (_fitted(image, "crop" if node.value("crop") == "center" else "stretch", node.want("image", Images)),)
 
 
 def _fitted(image: Images, way: str, before: Images) -> Images:
@@ -50,12 +61,6 @@ def _fitted(image: Images, way: str, before: Images) -> Images:
         return image
     fit = Fit(way, image.width, image.height)
     return replace(image, pictures=tuple(replace(picture, fits=(*picture.fits, fit)) for picture in image.pictures))
-
-
-def _compress(node: Node) -> Outputs:
-    image = node.want("image", Images)
-    return (image if not _finite(node, "img_compression", 35) else
-            replace(image, width=image.width // 2 * 2, height=image.height // 2 * 2),)
 
 
 def _from_batch(node: Node) -> Outputs:
@@ -146,7 +151,7 @@ def _value(node: Node) -> Outputs:
 RULES: dict[str, Rule] = {
     "LoadImage": _load_image,
     "EmptyImage": lambda node: (Images(_finite(node, "batch_size", 1), _finite(node, "width"), _finite(node, "height")),),
-    "ImageScale": _scale,
+    "ImageScale": _cut,
     "ResizeAndPadImage": _pad,
     "ImageFromBatch": _from_batch,
     "LTXVPreprocess": _compress,
