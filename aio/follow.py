@@ -21,6 +21,10 @@ PAD = "pad"
 """The value of the field `fit` with which a picture is kept whole, with bars; with any other it covers the frame and is cut."""
 
 
+SLIVER = 0.01
+"""The least share of a picture that is worth fitting: below it ComfyUI's nodes would be left with no row or column of pixels."""
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Taken:
     """What was taken. values: field -> value. origins: field -> what it was taken from. warnings: sentences. problems: faults of given values."""
@@ -75,11 +79,15 @@ def _size(config: Config, values: Mapping[str, Any], found: Mapping[str, Media],
         size = dict(zip(usual, geometry.shape(aspect, pixels, *legal), strict=True))
         taken.origins.update(dict.fromkeys(free, f"the shape of {lead} ({facts.width}x{facts.height})"))
     taken.values.update({name: size[name] for name in free})
-    least = (config.data.get("input") or {}).get("cut_share")
-    if least is not None and not pads(values):
-        for name, facts in sources.items():
-            if geometry.kept(facts.width / facts.height, size["width"] / size["height"]) < 1 - least:
-                taken.warnings.append(_cut(config, name, facts, size, sides if len(free) < 2 else []))
+    unsaid = (config.data.get("input") or {}).get("cut_share")
+    for name, facts in sources.items():
+        share = geometry.kept(facts.width / facts.height, size["width"] / size["height"])
+        if share < SLIVER:
+            taken.problems.append(Problem(name, "custom_validation_failed", (
+                f"{facts.path.name} is {facts.width}x{facts.height}, a sliver beside a video of {size['width']}x{size['height']}; cut it to a fuller "
+                "shape, or give another")))
+        elif unsaid is not None and share < 1 - unsaid and not pads(values):
+            taken.warnings.append(_cut(config, name, facts, size, sides if len(free) < 2 else []))
 
 
 def _legal(side: Field) -> range:

@@ -103,6 +103,13 @@ def test_a_longer_panorama_is_bounded_and_said_to_be_cut(tmp_path):
     assert [text for text in made.warnings if text.startswith("image: 56 % of the picture is kept") and "fit=pad" in text and "width=" not in text]
 
 
+@pytest.mark.parametrize("given", [(30000, 10), (4, 4000)])
+@pytest.mark.parametrize("fit", ["crop", "pad"])
+def test_a_sliver_is_refused_before_a_node_is_left_without_pixels(tmp_path, given, fit):
+    with pytest.raises(InvalidParams, match=rf"image: p\.png is {given[0]}x{given[1]}, a sliver beside a video of \d+x\d+; cut it"):
+        checked("i2v", image=picture(tmp_path / "p.png", given), fit=fit)
+
+
 @pytest.mark.parametrize("turn", [5, 6, 7, 8])
 def test_a_picture_counts_as_it_is_seen(tmp_path, turn):
     assert size(checked("lipsync", image=picture(tmp_path / "p.jpg", (640, 360), turn), audio=sound(tmp_path / "s.wav", 1))) == (704, 1280)

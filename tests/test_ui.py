@@ -78,6 +78,16 @@ def test_gradio_client_runs_a_mode(page, client, inputs, mode):
     assert json.loads(Path(file).read_text())["mode"] == mode and "Done" in status
 
 
+def test_a_call_that_leaves_the_size_out_gets_the_shape_of_its_picture(client, tmp_path, samples):
+    from gradio_client import handle_file
+    from PIL import Image
+
+    Image.open(samples / "astronaut.png").resize((96, 160)).save(tmp_path / "tall.png")
+    video, *_, status = client.predict(prompt="x", image=handle_file(str(tmp_path / "tall.png")), seconds=0.4, api_name="/i2v")
+    values = recipes.read(Path(video["video"] if isinstance(video, dict) else video))["values"]
+    assert (values["width"], values["height"]) == (768, 1280) and "Done" in status
+
+
 def test_an_mcp_client_lists_a_tool_a_mode_and_runs_one(page):
     from mcp import ClientSession
     from mcp.client.streamable_http import streamablehttp_client
