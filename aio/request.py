@@ -37,14 +37,8 @@ def validate(job: Job) -> Request:
         problems += explained(error, config, job.params).problems
         values = {name: job.params.get(name, config.values.get(name, field.default)) for name, field in config.fields.items()}
     faulty = {problem.field for problem in problems}
-    found: dict[str, Media] = {}
     limits = limits_of(config)
-    for name, field in config.fields.items():
-        if field.type in MEDIA_TYPES and values.get(name) and name not in faulty:
-            try:
-                found[name] = media.probe(_file(values[name]), name, field.type.lower(), limits)
-            except MediaError as error:
-                problems.append(Problem(name, "custom_validation_failed", str(error).removeprefix(f"{name}: ")))
+    found = _probed(config, {name: value for name, value in values.items() if name not in faulty}, problems)
     warnings: list[str] = []
     if "background" not in faulty and not re.fullmatch(r"#[0-9a-fA-F]{6}", _background(values)):
         problems.append(Problem("background", "custom_validation_failed", (
@@ -64,6 +58,29 @@ def validate(job: Job) -> Request:
     warnings += [f"{name}: {facts['note']}" for name, facts in (config.data.get("loras") or {}).items() if facts.get("note")]
     return Request(
         config, values, given, found, prefix=f"aio/{uuid.uuid4().hex[:12]}", warnings=tuple(warnings), origins=taken.origins)
+
+
+def _probed(config: Config, values: Mapping[str, Any], problems: list[Problem]) -> dict[str, Media]:
+    """Facts of the input files, by field; what is wrong with one goes to `problems`."""
+    found, limits = dict[str, Media](), limits_of(config)
+    for name, field in config.fields.items():
+        if field.type in MEDIA_TYPES and values.get(name):
+            try:
+                found[name] = media.probe(_file(values[name]), name, field.type.lower(), limits)
+            except MediaError as error:
+                problems.append(Problem(name, "custom_validation_failed", str(error).removeprefix(f"{name}: ")))
+    return found
+
+
+def completed(sample: Request) -> Request:
+    """A made-up request (aio.check.sample), with what follows from the files that were given for it."""
+    given = {name: sample.values[name] for name in sample.given}
+    found = _probed(sample.config, given, [])
+    free = {name: None for name, field in sample.config.fields.items() if field.length_of in found and name not in given}
+    taken = follow.take(sample.config, {**sample.values, **free}, found, given)
+    return dataclasses.replace(
+        sample, values={**sample.values, **taken.values}, media={**sample.media, **found}, warnings=(*sample.warnings, *taken.warnings),
+        origins=taken.origins)
 
 
 def unoffered(config: Config) -> tuple[Problem, ...]:

@@ -222,11 +222,21 @@ def test_the_page_leaves_the_size_to_the_picture_and_says_so(tmp_path):
     form = forms.form(catalogue.read(["engine=preview"])[0], "i2v")
     assert {"width", "height"} <= form.following and form.default("width") is None
     assert "<b>Size</b> shape of the image" in cards.consequences(*form.outlook({"prompt": "x"}))
+    assert "<b>Size</b> 704 × 1280" in cards.consequences(*form.outlook({"image": picture(tmp_path / "t.png", (720, 1280))}))   # no prompt yet
     given = {"prompt": "x", "image": picture(tmp_path / "p.png"), "width": "", "height": None}
     assert "<b>Size</b> 960 × 960" in cards.consequences(*form.outlook(given))
     said = cards.consequences(*form.outlook({**given, "width": 1280, "height": "704"}))   # the default's numbers, but given
     assert "1280 × 704" in said and "Image: 55 % of the picture is kept" in said and "width=960 height=960" in said
     assert form.job({**given, "width": 1280}).params["width"] == 1280 and "width" not in form.job(given).params
+
+
+def test_the_page_says_what_it_knows_while_other_inputs_are_missing(tmp_path):
+    form = forms.form(catalogue.read(["engine=preview"])[0], "lipsync")
+    tall, speech = picture(tmp_path / "t.png", (720, 1280)), sound(tmp_path / "s.wav", 1.948)
+    assert "<b>Size</b> 704 × 1280</span><span><b>Length</b> length of the audio" in cards.consequences(*form.outlook({"image": tall})).replace("> <", "><")
+    said = cards.consequences(*form.outlook({"audio": speech}))
+    assert "<b>Size</b> shape of the image" in said and "<b>Length</b> 49 frames, 2.04 s" in said
+    assert "Image: 31 % of the picture is kept" in cards.consequences(*form.outlook({"image": tall, "width": "1280", "height": 704}))
 
 
 # The whole picture, with bars

@@ -166,7 +166,7 @@ class Form:
             if kinds != {"required_input_missing"}:
                 raise
             missing = frozenset(problem.field for problem in error.problems)
-            checked = check.sample(config, {name: value for name, value in params.items() if config.fields[name].type not in MEDIA_TYPES})
+            checked = request.completed(check.sample(config, {name: value for name, value in params.items() if name not in missing}))
         operations, prompt = check.draw(checked)
         return plan.examine(checked, operations, prompt, verbs.models_dir(config)), config, missing
 
