@@ -19,7 +19,7 @@ $(VENV)/dev: $(BIN)/aio
 	touch $@
 
 demo: $(BIN)/aio
-	$(BIN)/python -m aio mode=lipsync preset=fast width=704 height=704 \
+	$(BIN)/python -m aio mode=lipsync preset=fast \
 	  image=samples/astronaut.png audio=samples/speech.wav prompt="The astronaut talks to the viewer, smiling"
 
 test: $(VENV)/dev

@@ -191,7 +191,8 @@ def _unread(config: Config) -> Iterator[str]:
 
 def _affecting(config: Config) -> set[str]:
     """Names in the conditions of patches, and fields that change what a file is staged as."""
-    return {name for item in config.patches for name in (item.when or {})} | request.STAGING
+    staging = request.STAGING if any(field.type == "VIDEO" for field in config.fields.values()) else request.STAGING - request.FITTING
+    return {name for item in config.patches for name in (item.when or {})} | staging
 
 
 def _effective(config: Config) -> set[str]:

@@ -74,8 +74,8 @@ def cases(modes: Sequence[str] = (), config_dirs: Sequence[Path] = ()) -> Iterat
             if field.type in MEDIA_TYPES and field.optional:
                 yield Case(base, f"with {field.name}", {field.name: SAMPLES[field.type]})
             if field.type == "COMBO" and not field.advanced and any(field.name in (item.when or {}) for item in base.patches):
-                others = [option for option in field.options if option != field.default]   # the default was run above
-                yield from (Case(base, f"{field.name} {option}", {field.name: option}) for option in others)
+                same = field.name in request.FITTING   # the sample picture is square, as the clip is; the default was run above
+                yield from (Case(base, f"{field.name} {option}", {field.name: option}, same) for option in field.options if option != field.default)
         for model in configuration.choices("model", config_dirs):
             config = check.offered(mode, presets, config_dirs, [f"model={model}"])
             if configuration.facts("model", model, config_dirs).get("packs") and config not in plain:

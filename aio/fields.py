@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -20,8 +19,6 @@ LITERAL_TYPES = TEXT_TYPES | MEDIA_TYPES
 TYPES = LITERAL_TYPES | {"INT", "FLOAT", "BOOLEAN", "COMBO"}
 
 _FORBIDDEN_IN_TEXT = "\x00"
-_UNSEEN = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
-"""Fillers and blanks that Unicode counts as letters, marks and symbols."""
 RANDOM = "random"
 """What is given to have a number drawn."""
 _TRUE, _FALSE = {"true", "yes", "on", "1"}, {"false", "no", "off", "0"}
@@ -43,6 +40,8 @@ class Field:
         length_of: name of an AUDIO or VIDEO input whose length is the default (seconds).
         format: of a STRING, one of aio.formats.FORMATS; `min` and `max` bound the numbers in it.
         below: name of a number field; the value must be smaller than that field's.
+        size_of: of width and height: names of the IMAGE and VIDEO inputs fitted to the clip. The first one given sets the shape, defaults the pixels.
+        also: names that other tools have for it.
     """
 
     name: str
@@ -63,6 +62,8 @@ class Field:
     length_of: str | None = None
     format: str | None = None
     below: str | None = None
+    size_of: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:
@@ -111,7 +112,8 @@ def check(
         if name not in fields:
             where = f" of mode {mode}" if mode else ""
             known = ", ".join(fields)
-            problems.append(Problem(name, "unknown_field", f"no field{where}.{nearest(name, fields)} Fields: {known}"))
+            hint = next((f" Write {field.name}=… instead." for field in fields.values() if name in field.also), nearest(name, fields))
+            problems.append(Problem(name, "unknown_field", f"no field{where}.{hint} Fields: {known}"))
     values: dict[str, Any] = {}
     for name, field in fields.items():
         given = params.get(name, presets.get(name, field.default))
@@ -171,11 +173,6 @@ def _bad(field: Field, kind: str, message: str) -> ValueError:
     return ValueError(Problem(field.name, kind, message))
 
 
-def is_blank(text: str) -> bool:
-    """Whether nothing of a text is seen: it is empty, or only blanks, control characters and what has no width."""
-    return all(unicodedata.category(char) in ("Cc", "Cf", "Zs", "Zl", "Zp") or char in _UNSEEN for char in text)
-
-
 def _chance(field: Field) -> str:
     return f"; to have it drawn, write {field.name}={RANDOM}" if field.draws else ""
 
@@ -195,11 +192,12 @@ def _text(field: Field, value: Any) -> str | None:
         text.encode()
     except UnicodeEncodeError:
         raise _bad(field, "invalid_input_type", f"{_shown(text)} is not valid Unicode text; re-encode it as UTF-8") from None
-    if field.format is None and is_blank(text) and not (field.optional or (field.default is not None and is_blank(str(field.default)))):
+    blank = field.optional or (field.default is not None and formats.is_blank(str(field.default)))
+    if field.format is None and formats.is_blank(text) and not blank:
         raise _bad(field, "required_input_missing", f"is blank; write a few words: {field.name}=…")
     if field.format is None:
         return text
-    if field.optional and is_blank(text):
+    if field.optional and formats.is_blank(text):
         return None   # left out
     try:
         return formats.read(field.format, text, field.min, field.max)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import re
 import struct
+import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -23,6 +24,13 @@ _PLAIN = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)", re.ASCII)
 """A number as ComfyUI's ManualSigmas reads it: in 1e-3 it would see 1 and -3."""
 _SCIENTIFIC = re.compile(_PLAIN.pattern + r"[eE][+-]?\d{1,2}", re.ASCII)
 _HEX = re.compile(r"#[0-9a-f]{6}")
+_UNSEEN = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+"""Fillers and blanks that Unicode counts as letters, marks and symbols."""
+
+
+def is_blank(text: str) -> bool:
+    """Whether nothing of a text is seen: it is empty, or only blanks, control characters and what has no width."""
+    return all(unicodedata.category(char) in ("Cc", "Cf", "Zs", "Zl", "Zp") or char in _UNSEEN for char in text)
 
 
 def read(name: str, text: str, low: float | None = None, high: float | None = None) -> str:

@@ -7,12 +7,23 @@ the values of the fields `seconds` and `fps`.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 MIN_FRAMES = 9
 """Shortest clip: one latent frame holds 1 frame, every further one 8 (LTX-2.3 video VAE, 8k+1)."""
 
+SIZE = ("width", "height")
+"""Names of the fields that say how large a clip is, in pixels."""
+
+SHAPE_WEIGHT = 2
+"""How much a wrong shape counts against a wrong number of pixels, both as ratios. With 2, no shape from 1:4 to 4:1 loses more than 3.9 % in multiples
+of 64 at 1280 x 704, and none takes more than 11 % more pixels than that or less."""
+
 SPATIAL_STEP = 64
 """Pixels: the VAE divides space by 32, and the first of two stages runs at half size."""
+
+SOUND_TAIL = 0.05
+"""Seconds by which the sound of a video may outlast its picture without counting: encoders fill the last block, of up to 46 ms in AAC and MP3."""
 
 ENCODE_RATE, ENCODE_BLOCK = 44_100, 4096
 """Hz to which ComfyUI resamples a sound before it encodes it, and the samples of a block (VAEEncodeAudio; comfy/sd.py, VAE.encode)."""
@@ -25,6 +36,32 @@ def frames(seconds: float, fps: float) -> int:
     """
     # 5 s x 23.976 must not lose a block of frames to binary rounding.
     return max(MIN_FRAMES, 8 * math.floor(round(seconds * fps, 6) / 8) + 1)
+
+
+def covering(seconds: float, fps: float) -> float:
+    """Length in seconds of the shortest clip that holds all of a sound or video of `seconds`: its frames are 8k+1, rounded up."""
+    # 481 frames at 24000/1001 must stay 481 at fps=23.976: what is less than a hundredth of a frame is rounding.
+    needed = max(MIN_FRAMES, math.ceil(round(seconds * fps, 2)))
+    return round((8 * math.ceil((needed - 1) / 8) + 1) / fps, 6)
+
+
+def shape(aspect: float, pixels: float, widths: range, heights: range) -> tuple[int, int]:
+    """Width and height, of those that are legal, that come nearest to an aspect ratio (width / height) and to a number of pixels."""
+    def off(size: tuple[int, int]) -> tuple[float, tuple[int, int]]:
+        width, height = size
+        return SHAPE_WEIGHT * abs(math.log(width / height / aspect)) + abs(math.log(width * height / pixels)), size
+
+    def beside(width: int) -> Iterator[tuple[int, int]]:
+        """The two heights next to the right shape: with a weight above 1 no other can be nearer."""
+        below = int((width / aspect - heights.start) // heights.step)
+        return ((width, heights[min(max(index, 0), len(heights) - 1)]) for index in (below, below + 1))
+
+    return min((size for width in widths for size in beside(width)), key=off)
+
+
+def kept(inner: float, outer: float) -> float:
+    """Share of a picture of aspect ratio `inner` that is left when it is scaled to cover a frame of aspect ratio `outer` and cut to it."""
+    return min(inner / outer, outer / inner)
 
 
 def clip_seconds(seconds: float, fps: float) -> float:

@@ -61,6 +61,8 @@ def describe(field: Field, config: Config) -> str:
         parts.append("required")
     elif field.length_of and default is None:
         parts.append(f"default: length of {field.length_of}")
+    elif field.size_of:
+        parts.append(f"default: shape of {' or '.join(field.size_of)}")
     elif default is not None:
         shown = str(default)
         parts.append(f"default {shown if len(shown) <= 34 else shown[:33] + '…'}")

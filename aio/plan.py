@@ -42,6 +42,7 @@ class Plan:
             "choices": {group: config.choices.get(group) for group in ("preset", "model", "lora", "platform")},
             "workflow": config.workflow.name,
             "fields": dict(self.request.values),
+            "origins": dict(self.request.origins),
             "warnings": list(self.request.warnings),
             "result": {
                 "width": result.width,
@@ -122,7 +123,8 @@ def text(plan: Plan) -> str:
         if holds(field.when, {**config.values, **plan.request.values}):
             value = plan.request.values[name]
             shown = Path(value).name if field.type in MEDIA_TYPES and value else value
-            lines.append(f"  {name:18} {_short('' if shown is None else str(shown))}")
+            origin = f"   from {plan.request.origins[name]}" if name in plan.request.origins else ""
+            lines.append(f"  {name:18} {_short('' if shown is None else str(shown))}{origin}")
     sound = f"{result.sound_seconds:.2f} s at {result.sample_rate} Hz" if result.sample_rate else "none"
     lines += ["", "Result", f"  {result.width}x{result.height}, {result.frames} frames at {result.fps:g} fps, {result.seconds:.2f} s; sound {sound}"]
     lines += ["", f"Patch ({len(plan.operations)} operations)"]

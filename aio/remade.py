@@ -12,6 +12,7 @@ from aio import config as configuration
 from aio.asked import Asked
 from aio.config import Config
 from aio.errors import ConfigError, Problem
+from aio.follow import inputs_of
 from aio.grammar import quoted
 from aio.provenance import MACHINE_GROUPS
 
@@ -48,16 +49,30 @@ class Remade:
         """Values for the fields of `config`: those that the user gave then, and those whose default was another one then.
 
         With another mode or preset than the recipe's, what the user gave goes along, but old defaults do not overrule the new ones.
+        What followed an input does so again (see `followed`).
         """
-        found, same = {}, _result(config) == _result(self.config)
+        found, same = {}, self.same(config)
         for name, value in self.recorded.items():
             field = self.config.fields[name]
-            default = self.config.values.get(name, field.default)
-            # A length that follows its input does so again, unless it was given.
-            follows = default is None and bool(field.length_of)
-            if name in self.asked.given or (same and value != default and not follows):
+            if name in self.asked.given or (same and value != self.config.values.get(name, field.default) and not self.follows(name)):
                 found[name] = value
         return {name: value for name, value in found.items() if name in config.fields}
+
+
+    def same(self, config: Config) -> bool:
+        """Whether `config` makes the choices that decide what a job makes as the recipe does."""
+        return _result(config) == _result(self.config)
+
+    def follows(self, name: str) -> bool:
+        """Whether a field took its value from an input that the recipe has."""
+        field = self.config.fields[name]
+        usual = self.config.values.get(name, field.default)
+        return name not in self.asked.given and bool(set(inputs_of(field)) & set(self.asked.inputs)) and (usual is None or bool(field.size_of))
+
+    @property
+    def followed(self) -> dict[str, Any]:
+        """The values that were taken from an input."""
+        return {name: value for name, value in self.recorded.items() if self.follows(name)}
 
 
 def remake(data: Mapping[str, Any], config_dirs: Sequence[Path] = (), without: Iterable[str] = (), base: Sequence[str] = ()) -> Remade:

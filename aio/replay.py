@@ -10,13 +10,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from aio import __version__, asked, drift, inputs, paths, provenance, shell, sidecar
+from aio import __version__, asked, drift, geometry, inputs, paths, provenance, shell, sidecar
 from aio import config as configuration
 from aio.command import Command
 from aio.config import Config
 from aio.engines.choose import device
 from aio.errors import AioError, ConfigError, InputError, InvalidParams, MediaError, Problem, nearest
 from aio.fields import LITERAL_TYPES, MEDIA_TYPES, TEXT_TYPES, Field, coerce, drawn
+from aio.follow import inputs_of
 from aio.outside import shown
 from aio.patch import render
 from aio.remade import Remade, remake
@@ -69,6 +70,7 @@ def replay(command: Command) -> Replay:
     notes += map(str, lost)
     files = {name: inputs.typed(places[name]) if name in places else facts.name for name, facts in wanted.items()}
     job = Job(config, drawn(config.fields, {**params, **files, **command.params}, config.values))
+    job = dataclasses.replace(job, params={**_pinned(made, job, command.params), **job.params})
     notes += _drift(data, made, job, command)
     engine = "" if "engine" in _keys(command.overrides) else "the recipe's engine"
     if engine and config.engine == "preview" and device():
@@ -97,7 +99,22 @@ def line(
     wanted = {name: facts for name, facts in made.asked.inputs.items() if _takes(made.config, name)}
     places = {} if bare else inputs.find(wanted, near, "", [], [])
     files = {name: str(places[name].absolute()) if name in places else facts.name for name, facts in wanted.items()}
-    return _line((*_folders(config_dirs, bare), *made.words()), made.config, {**made.params(made.config), **files})
+    job = Job(made.config, {**made.params(made.config), **files})
+    return _line((*_folders(config_dirs, bare), *made.words()), made.config, {**_pinned(made, job, {}), **job.params})
+
+
+def _pinned(made: Remade, job: Job, varied: Mapping[str, Any]) -> dict[str, Any]:
+    """What the clip took from an input and would come out otherwise now, as it was then; not where what decides it is varied."""
+    deciding = {*geometry.SIZE, "fps"}
+    then = {
+        name: value for name, value in made.followed.items()
+        if made.same(job.config) and name not in job.params and not varied.keys() & {*inputs_of(made.config.fields[name]), *deciding}
+    }
+    try:
+        now = validate(job).values if then else {}
+    except InputError:
+        now = {}   # an input is not here: the numbers are sure
+    return {name: value for name, value in then.items() if now.get(name) != value}
 
 
 def _line(overrides: Iterable[str], config: Config, params: Mapping[str, Any]) -> str:
@@ -154,7 +171,7 @@ def _takes(config: Config, name: str) -> bool:
 
 def _differs(data: Mapping[str, Any], made: Remade) -> bool:
     try:
-        return provenance.fingerprint(_now(made, {})) != provenance.fingerprint(data)
+        return provenance.fingerprint(_now(made)) != provenance.fingerprint(data)
     except (AioError, ValueError):
         return True
 
@@ -173,11 +190,7 @@ def _drift(data: Mapping[str, Any], made: Remade, job: Job, command: Command) ->
     except InputError:
         checked = None   # where it runs, that is said there
     try:
-        lengths = {
-            name: value for name, value in (checked.values if checked else {}).items()
-            if job.config.fields[name].length_of and name not in job.params and job.config.fields[name].length_of not in command.params
-        }
-        now = _now(made, lengths)
+        now = _now(made)
         last = _recipe(provenance.hashed(checked)) if checked and varied else None
         said = drift.between(data, now, last)
     except InputError as error:
@@ -187,17 +200,16 @@ def _drift(data: Mapping[str, Any], made: Remade, job: Job, command: Command) ->
     return [*notes, said] if said else notes
 
 
-def _now(made: Remade, lengths: Mapping[str, Any]) -> dict[str, Any]:
-    """The recipe of the recorded job as the configuration stands now. lengths: values that follow an input, where they are known."""
+def _now(made: Remade) -> dict[str, Any]:
+    """The recipe of the recorded job as the configuration stands now."""
     given, files = made.params(made.config), {name: facts for name, facts in made.asked.inputs.items() if _takes(made.config, name)}
     values: dict[str, Any] = {}
     for name, field in made.config.fields.items():
         if field.type in MEDIA_TYPES:
             values[name] = f"sha256:{files[name].sha256}" if name in files else None
         else:
-            values[name] = _legal(field, given.get(name, made.config.values.get(name, field.default)))
-            if values[name] is None and field.length_of in files:
-                values[name] = lengths.get(name, made.recorded.get(name))
+            usual = made.config.values.get(name, field.default)
+            values[name] = _legal(field, given.get(name, made.recorded.get(name, usual) if made.follows(name) else usual))
     return _recipe(Request(made.config, values, frozenset(given), {}, {name: facts.sha256 for name, facts in files.items()}))
 
 

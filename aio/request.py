@@ -8,17 +8,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from aio import bounds, fields, formats, geometry, media, paths
+from aio import bounds, fields, follow, formats, geometry, media, paths
 from aio.conditions import holds
 from aio.config import Config
 from aio.errors import InvalidParams, MediaError, Problem
-from aio.fields import MEDIA_TYPES, Field
+from aio.fields import MEDIA_TYPES
 from aio.media import originals, stale
 from aio.media.pictures import WHITE
 from aio.values import Job, Media, Request
 
-STAGING = frozenset({"background"})
-"""Fields that change what an engine gets of a file, and so are read by no operation."""
+FITTING = frozenset({"fit"})
+"""Fields that say how what is given is fitted to the clip: a picture in the graph, a video where it is staged."""
+
+STAGING = FITTING | {"background"}
+"""Fields that change what an engine gets of a file, and so may be read by no operation."""
 
 
 def validate(job: Job) -> Request:
@@ -34,20 +37,14 @@ def validate(job: Job) -> Request:
         problems += explained(error, config, job.params).problems
         values = {name: job.params.get(name, config.values.get(name, field.default)) for name, field in config.fields.items()}
     faulty = {problem.field for problem in problems}
-    found: dict[str, Media] = {}
     limits = limits_of(config)
-    for name, field in config.fields.items():
-        if field.type in MEDIA_TYPES and values.get(name) and name not in faulty:
-            try:
-                found[name] = media.probe(_file(values[name]), name, field.type.lower(), limits)
-            except MediaError as error:
-                problems.append(Problem(name, "custom_validation_failed", str(error).removeprefix(f"{name}: ")))
+    found = _probed(config, {name: value for name, value in values.items() if name not in faulty}, problems)
     warnings: list[str] = []
     if not faulty:
-        for field in config.fields.values():
-            problem = _length(field, values, found, job.params, warnings)
-            problems += [problem] if problem else []
-        problems += _too_much(found, values, limits)
+        taken = follow.take(config, values, found, job.params)
+        values |= taken.values
+        warnings += taken.warnings
+        problems += [*taken.problems, *_too_much(found, values, limits)]
     if problems:
         raise InvalidParams(problems)
     given = frozenset(job.params)
@@ -57,7 +54,8 @@ def validate(job: Job) -> Request:
     warnings += fields.unused(config.fields, job.params, {**config.values, **values})
     warnings += _notes(config, values)
     warnings += [f"{name}: {facts['note']}" for name, facts in (config.data.get("loras") or {}).items() if facts.get("note")]
-    checked = Request(config, values, given, found, prefix=f"aio/{uuid.uuid4().hex[:12]}", warnings=tuple(warnings))
+    checked = Request(
+        config, values, given, found, prefix=f"aio/{uuid.uuid4().hex[:12]}", warnings=tuple(warnings), origins=taken.origins)
     if refused := bounds.refused(checked):
         raise InvalidParams(refused)
     return checked
@@ -68,6 +66,29 @@ def _notes(config: Config, values: Mapping[str, Any]) -> list[str]:
     known = {**config.values, **values}
     texts = {name: field for name, field in config.fields.items() if field.format and values.get(name) and holds(field.when, known)}
     return [f"{name}: {said}" for name, field in texts.items() if (said := formats.note(field.format, values[name]))]
+
+
+def _probed(config: Config, values: Mapping[str, Any], problems: list[Problem]) -> dict[str, Media]:
+    """Facts of the input files, by field; what is wrong with one goes to `problems`."""
+    found, limits = dict[str, Media](), limits_of(config)
+    for name, field in config.fields.items():
+        if field.type in MEDIA_TYPES and values.get(name):
+            try:
+                found[name] = media.probe(_file(values[name]), name, field.type.lower(), limits)
+            except MediaError as error:
+                problems.append(Problem(name, "custom_validation_failed", str(error).removeprefix(f"{name}: ")))
+    return found
+
+
+def completed(sample: Request) -> Request:
+    """A made-up request (aio.check.sample), with what follows from the files that were given for it."""
+    given = {name: sample.values[name] for name in sample.given}
+    found = _probed(sample.config, given, [])
+    free = {name: None for name, field in sample.config.fields.items() if field.length_of in found and name not in given}
+    taken = follow.take(sample.config, {**sample.values, **free}, found, given)
+    return dataclasses.replace(
+        sample, values={**sample.values, **taken.values}, media={**sample.media, **found}, warnings=(*sample.warnings, *taken.warnings),
+        origins=taken.origins)
 
 
 def unoffered(config: Config) -> tuple[Problem, ...]:
@@ -88,28 +109,6 @@ def explained(error: InvalidParams, config: Config, params: Mapping[str, Any]) -
     """The same faults; those that the preset and the model cause, not the user, in words that lead to a way out."""
     known = {problem.field: problem for problem in unoffered(config) if problem.field not in params}
     return InvalidParams(known.get(problem.field, problem) for problem in error.problems)
-
-
-def _length(field: Field, values: dict[str, Any], found: Mapping[str, Media], params: Mapping[str, Any], warnings: list[str]) -> Problem | None:
-    """Fill a length that follows an input, and compare a given one with the input's."""
-    source = found.get(field.length_of or "")
-    if source is None:
-        return None
-    kind = "video" if source.kind == "video" and source.frames else "sound"
-    if values[field.name] is None:
-        length = source.seconds
-        if field.max is not None and length > field.max:
-            warnings.append(f"{field.length_of} lasts {length:.1f} s; only the first {field.max:g} s are used, the longest clip")
-        values[field.name] = min(max(length, field.min or 0.0), field.max or length)
-    elif kind == "sound" and values[field.name] > source.seconds + 0.05:
-        warnings.append(f"{field.length_of} lasts {source.seconds:.1f} s; silence follows up to {values[field.name]:g} s")
-    elif kind == "video" and values[field.name] > source.seconds + 0.05:
-        return Problem(
-            field.name,
-            "value_bigger_than_max",
-            f"{values[field.name]:g} is longer than {field.length_of}, which lasts {source.seconds:.2f} s; give at most that, or a longer video",
-        )
-    return None
 
 
 def _too_much(found: Mapping[str, Media], values: Mapping[str, Any], limits: media.Limits) -> list[Problem]:
@@ -147,7 +146,8 @@ def clip_of(request: Request) -> media.Clip | None:
     values = request.values
     if any(values.get(name) is None for name in ("width", "height", "seconds", "fps")):
         return None
-    return media.Clip(values["width"], values["height"], geometry.frames(values["seconds"], values["fps"]), values["fps"])
+    return media.Clip(
+        values["width"], values["height"], geometry.frames(values["seconds"], values["fps"]), values["fps"], pad=follow.pads(values))
 
 
 def stage(request: Request, input_dir: Path) -> Request:

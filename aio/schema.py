@@ -32,7 +32,7 @@ CLASSES = (
     LTXVDualCFGGuider LTXVEmptyLatentAudio LTXVImgToVideoInplace LTXVLatentUpsampler LTXVModalityGuidance
     LTXVPreprocess LTXVScheduler LTXVSeparateAVLatent LTXVSpatioTemporalGuidance LatentUpscaleModelLoader
     LoadAudio LoadDA3Model LoadImage LoadMoGeModel LoadVideo LoraLoaderModelOnly ManualSigmas MoGeInference
-    MoGeRender ModelSamplingLTXV PrimitiveFloat PrimitiveInt RTDETR_detect RandomNoise RepeatImageBatch ResizeImageMaskNode
+    MoGeRender ModelSamplingLTXV PrimitiveFloat PrimitiveInt RTDETR_detect RandomNoise RepeatImageBatch ResizeAndPadImage ResizeImageMaskNode
     SDPoseDrawKeypoints SDPoseKeypointExtractor SamplerCustomAdvanced SamplerEulerAncestral SaveVideo
     SetLatentNoiseMask SolidMask TrimAudioDuration UNETLoader VAEDecode VAEDecodeTiled VAELoader""".split(),
     "Video Slice",

@@ -6,7 +6,7 @@ import re
 
 from aio import paths
 from aio.errors import InvalidParams, Problem
-from aio.fields import is_blank
+from aio.formats import is_blank
 from aio.outside import text_of
 
 

@@ -65,8 +65,8 @@ class Media:
 
     Attributes:
         kind: `image`, `audio` or `video`.
-        width, height: pixels. frames: count. fps: frames a second.
-        seconds: duration. sample_rate: Hz. channels: count.
+        width, height: pixels, upright and of a video as its pixels' shape has it seen. frames: count. fps: frames a second.
+        seconds: duration. sample_rate: Hz. channels: count. sound_end: of a video with sound, where that ends, in seconds from its first frame.
         transparent: whether a picture has pixels that are not opaque.
         notes: sentences on what an engine gets otherwise than the file has it.
     """
@@ -80,6 +80,7 @@ class Media:
     seconds: float = 0.0
     sample_rate: int = 0
     channels: int = 0
+    sound_end: float = 0.0
     transparent: bool = False
     notes: tuple[str, ...] = ()
 
@@ -97,6 +98,7 @@ class Request:
         hashes: input field name -> sha256 of the user's file, hex.
         prefix: ComfyUI `filename_prefix` of this job, unique to it.
         warnings: sentences for the user.
+        origins: field -> what its value was taken from, where it follows an input.
     """
 
     config: Any
@@ -106,6 +108,7 @@ class Request:
     hashes: Mapping[str, str] = field(default_factory=dict)
     prefix: str = "aio/job"
     warnings: tuple[str, ...] = ()
+    origins: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ LAYERS = [  # lower never imports higher; modules of one line may import each ot
     {"fields", "workflow", "schema", "engines.torch_compat"},
     {"patch", "config", "media", "registry", "download", "comfyui_dir", "pins", "provision",
      "nodecheck", "bounds", "grammar", "lettering", "shapes", "texts"},
-    {"request", "lorafit", "outputs", "leftovers", "provenance", "sidecar", "duration", "timings"},
+    {"request", "follow", "lorafit", "outputs", "leftovers", "provenance", "sidecar", "duration", "timings"},
     {"engines", "engines.base", "engines.preview", "engines.storyboard", "engines.comfyui", "engines.choose"},
     {"run", "tinyweights"},
     {"command", "console", "usage"},

@@ -14,6 +14,7 @@ from types import SimpleNamespace
 import av
 import numpy as np
 import pytest
+from likeness import similarity
 from PIL import Image
 
 from aio import shapes
@@ -136,6 +137,19 @@ def test_keyframes_fade_from_the_first_to_the_last(engine, sources, tmp_path):
     assert left[0][0] > 180 > 60 > left[0][2]
     assert left[-1][2] > 180 > 60 > left[-1][0]
     assert 40 < left[4][0] < 220
+
+
+def test_the_first_and_last_frame_of_keyframes_are_the_given_pictures(engine, sources, tmp_path, monkeypatch):
+    monkeypatch.setitem(globals(), "WIDTH", 512)
+    monkeypatch.setitem(globals(), "HEIGHT", 512)
+    samples = WORKFLOWS.parent / "samples"
+    given = Image.open(samples / "astronaut.png").convert("RGB").resize((512, 512))
+    given.save(tmp_path / "whole.png")
+    prompt, request = prepared("keyframe", engine, {**sources, "image": tmp_path / "whole.png"})
+    made = pictures(engine.execute(prompt, request, ignore).video)
+    free = slice(56, int(512 * (1 - storyboard.PANEL_MAX)))   # between the badge and the caption
+    for frame in (made[0], made[-1]):
+        assert similarity(frame[free], np.asarray(given)[free]) >= 0.95
 
 
 def test_the_given_sound_is_in_the_file(engine, sources):

@@ -59,7 +59,8 @@ def test_an_endpoint_has_the_modes_names_types_and_defaults(page, mode):
     assert set(config.fields) <= set(found) and {"preset", "model", "lora"} <= set(found)
     for name, field in config.fields.items():
         assert found[name]["parameter_has_default"] is not field.required
-    assert found["width"]["parameter_default"] == 1280 and found["width"]["type"]["type"] == "integer"
+    assert found["width"]["parameter_default"] == (None if config.fields["width"].size_of else 1280)   # left out, it follows the picture
+    assert found["width"]["type"]["type"] == "integer"
     assert found["preset"]["type"]["enum"] == ["fast", "balanced", "quality"]
     assert {one[1:] for one in page.blocks.get_api_info()["named_endpoints"]} == set(MODES)
 
@@ -90,6 +91,16 @@ def test_a_client_may_have_a_seed_drawn_and_gets_its_number(client):
     assert all(isinstance(seed, int) for seed in seeds) and seeds[0] != seeds[1]
 
 
+def test_a_call_that_leaves_the_size_out_gets_the_shape_of_its_picture(client, tmp_path, samples):
+    from gradio_client import handle_file
+    from PIL import Image
+
+    Image.open(samples / "astronaut.png").resize((96, 160)).save(tmp_path / "tall.png")
+    video, *_, status = client.predict(prompt="x", image=handle_file(str(tmp_path / "tall.png")), seconds=0.4, api_name="/i2v")
+    values = recipes.read(Path(video["video"] if isinstance(video, dict) else video))["values"]
+    assert (values["width"], values["height"]) == (768, 1280) and "Done" in status
+
+
 def test_an_mcp_client_lists_a_tool_a_mode_and_runs_one(page):
     from mcp import ClientSession
     from mcp.client.streamable_http import streamablehttp_client
@@ -104,7 +115,9 @@ def test_an_mcp_client_lists_a_tool_a_mode_and_runs_one(page):
     tools = {tool.name: tool for tool in listed}
     assert set(tools) == set(MODES) and "Restyle a video" in tools["style"].description
     schema = tools["style"].inputSchema["properties"]
-    assert {"type": "integer", "minimum": 256, "maximum": 1920, "multipleOf": 64, "default": 1280}.items() <= schema["width"].items()
+    bounds = {"type": "integer", "minimum": 256, "maximum": 1920, "multipleOf": 64}
+    assert bounds.items() <= schema["width"].items() and "shape of video or image" in schema["width"]["description"]
+    assert (bounds | {"default": 1280}).items() <= tools["t2v"].inputSchema["properties"]["width"].items()
     assert schema["fps"]["type"] == "number" and schema["control"]["enum"] == ["canny", "depth", "pose", "none"]
     assert "picture file" in schema["image"]["description"] and "256 to 1920" in schema["width"]["description"]
     assert not made.isError and "loop-" in made.content[0].text and "bit_depth=10" in made.content[0].text

@@ -16,7 +16,7 @@ from typing import Any
 
 from aio import paths
 from aio.conditions import Condition
-from aio.config import checks, foreign, typed
+from aio.config import checks, following, foreign, typed
 from aio.config.checks import is_text
 from aio.config.composing import alone, composed, explain, params_of, register, searched, standing
 from aio.config.places import CONF, PACKAGE, ROOT, WORKFLOWS, choice, choices, facts, groups, many, settled, usual
@@ -144,6 +144,7 @@ def build(cfg: Any, config_dirs: Sequence[Path] = (), given: Words | None = None
     mode, nodes = root.mode, root.nodes
     patches = [_patch(name, item, faults) for name, item in root.patches.items()]
     faults += [fault for key, item in root.fields.items() for fault in _field_faults(key, item, root.fields)]
+    faults += following.faults(root.fields)
     if not re.fullmatch(r"(?!\.)[^/\\\x00-\x1f]+", mode.name):
         faults.append(f"mode.name: {mode.name!r} is no plain name; results are called after it")
     if faults:

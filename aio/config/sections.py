@@ -59,6 +59,7 @@ class Input:
 
     keep_days: Amount | None = None
     original_mb: Amount | None = None
+    cut_share: Amount | None = None
     limits: Limits | None = None
 
 

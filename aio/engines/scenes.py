@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from aio.media.colour import image_of
 from aio.media.pictures import picture
 from aio.media.streams import frames_of
-from aio.shapes.values import Picture
+from aio.shapes.values import Fit, Picture
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -38,27 +38,46 @@ def scene(pictures: tuple[Picture, ...], locate: Callable[[str], Path], size: Si
     if videos:
         return Footage(videos[0], locate, size)
     if stills:
-        return _fades([(still.frame, drift(locate(still.name), size, frames, seed + still.frame)) for still in stills])
+        return _fades([(still.frame, drift(locate(still.name), size, frames, seed + still.frame, still)) for still in stills])
     return glow(size, frames, seed)
 
 
-def drift(path: Path, size: Size, frames: int, seed: int) -> Scene:
-    """A still that fills the frame and drifts slowly closer."""
-    from PIL import Image, ImageOps
+def drift(path: Path, size: Size, frames: int, seed: int, still: Picture) -> Scene:
+    """A still: exactly as the model is given it at its own frame, slowly drifting closer away from that.
+
+    Args:
+        still: where in the clip it stands, and how it was fitted.
+    """
+    from PIL import Image
 
     file = picture(path, draft=(round(size[0] * ZOOM * 2), round(size[1] * ZOOM * 2)))  # a JPEG is decoded no larger than needed
     file = file if file.mode == "RGB" else file.convert("RGB")
-    large = ImageOps.fit(file, (round(size[0] * ZOOM), round(size[1] * ZOOM)), Image.Resampling.BICUBIC)
+    large = _as_given(file, still.fits, (round(size[0] * ZOOM), round(size[1] * ZOOM)))
     angle = seed * 2.399963  # radians; the golden angle spreads the directions of neighbouring seeds
 
     def at(frame: int) -> Image:
-        part = frame / max(frames - 1, 1)
+        part = min(abs(frame - still.frame) / max(frames - 1, 1), 1.0)
         width, height = (round(side * (1 - part) + goal * part, 3) for side, goal in zip(large.size, size, strict=True))
         left = (large.width - width) / 2 * (1 + 0.8 * math.cos(angle))
         top = (large.height - height) / 2 * (1 + 0.8 * math.sin(angle))
         return large.resize(size, Image.Resampling.BILINEAR, (left, top, left + width, top + height))
 
     return at
+
+
+def _as_given(image: Image, fits: tuple[Fit, ...], size: Size) -> Image:
+    """A picture cut, framed and stretched as its fits say, at `size`; only their shapes count, so each has as many pixels as that."""
+    from PIL import Image, ImageOps
+
+    for fit in fits:
+        factor = math.sqrt(size[0] * size[1] / (fit.width * fit.height))
+        place = max(1, round(fit.width * factor)), max(1, round(fit.height * factor))
+        place = size if max(abs(one - other) for one, other in zip(place, size, strict=True)) <= 1 else place   # rounded
+        if fit.way == "stretch":
+            image = image.resize(place, Image.Resampling.BICUBIC)
+        else:
+            image = {"pad": ImageOps.pad, "crop": ImageOps.fit}[fit.way](image, place, Image.Resampling.BICUBIC)
+    return image if image.size == size else ImageOps.fit(image, size, Image.Resampling.BICUBIC)
 
 
 def _fades(stills: list[tuple[int, Scene]]) -> Scene:

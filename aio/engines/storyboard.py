@@ -148,7 +148,7 @@ class Storyboard:
             small = {"resample": Image.Resampling.BILINEAR, "reducing_gap": 1.0}
             made = [("source", lambda frame: footage.source(frame).resize(self.inset_size, **small))]
         images = [picture for picture in self.clip.pictures if picture.kind == "image"]
-        made += [("style", scenes.drift(locate(picture.name), self.inset_size, self.clip.frames, 0)) for picture in images[:1]]
+        made += [("style", scenes.drift(locate(picture.name), self.inset_size, self.clip.frames, 0, picture)) for picture in images[:1]]
         x, y = self.clip.width - self.margin - self.inset_size[0], self.margin
         step = self.inset_size[1] + self.margin // 2
         return [(label, scene, (x, y + index * step)) for index, (label, scene) in enumerate(made)]

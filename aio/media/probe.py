@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from aio.errors import MediaError
-from aio.media import colour, pictures
+from aio.media import colour, pictures, shape
 from aio.media.bounds import USUAL, Limits
 from aio.media.clock import HOLE, Clock
 from aio.media.streams import check_frame, check_sound, decoding, opened, picture_stream, prepare, sound_stream
@@ -178,12 +178,13 @@ def _facts(path: Path, kind: str, limits: Limits, container: Any, picture: Any, 
     fps = picture.average_rate or picture.guessed_rate or (found.seconds and found.count / found.seconds)
     if not fps:
         raise _Damaged("its frames have no time")
-    return Media(path, kind, found.width, found.height, found.count, float(fps), found.seconds, rate, channels,
+    heard = tracks[1].first - found.first + tracks[1].seconds if sound is not None and tracks[1].first is not None else 0.0
+    return Media(path, kind, found.width, found.height, found.count, float(fps), found.seconds, rate, channels, heard,
                  transparent=found.transparent, notes=found.notes)
 
 
 class _Track:
-    """What was found of one stream: `count` frames, upright size in pixels, `seconds`."""
+    """What was found of one stream: `count` frames, upright size in square pixels, `seconds`."""
 
     def __init__(self, stream: Any, name: str, limits: Limits, decoding: bool = True):
         self.stream, self.name, self.limits, self.decoding, self.whole = stream, name, limits, decoding, decoding
@@ -230,8 +231,7 @@ class _Track:
             self.pixels += frame.width * frame.height
             if self.count == 1:
                 self.transparent, self.notes = colour.is_transparent(frame), tuple(filter(None, [colour.note(frame, self.name)]))
-            turned = round(frame.rotation / 90) % 2
-            self.width, self.height = (frame.height, frame.width) if turned else (frame.width, frame.height)
+            self.width, self.height = shape.seen(frame, self.stream.sample_aspect_ratio)
             lasts = frame.duration * frame.time_base if frame.duration else 1 / Fraction(self.stream.guessed_rate or 25)
             self.length = max(self.length, self.clock.due(frame, lasts) + lasts)
         self.first = start if self.first is None else self.first

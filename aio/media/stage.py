@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from aio.errors import MediaError
-from aio.media import colour, pictures
+from aio.media import pictures
 from aio.media.bounds import USUAL, Limits
 from aio.media.clock import Clock
 from aio.media.probe import probe, sha256
+from aio.media.shape import Fit
 from aio.media.streams import AAC_RATES, decoding, frames_of, opened, picture_stream, read_sound, sound_stream, write_failure, write_mp4, write_wav
 from aio.values import Media
 
@@ -39,13 +40,15 @@ _SOUND_SUFFIXES = {"wav": ".wav", "flac": ".flac", "mp3": ".mp3"}
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """What staged media are fitted to. width, height: pixels. frames: count. fps: frames a second. ground: behind transparent pixels, `#rrggbb`."""
+    """What staged media are fitted to. width, height: pixels. frames: count. fps: frames a second. ground: behind transparent pixels, `#rrggbb`.
+    pad: a picture of another shape is kept whole, with black bars, not cut."""
 
     width: int
     height: int
     frames: int
     fps: float
     ground: str = pictures.WHITE
+    pad: bool = False
 
     @property
     def seconds(self) -> float:
@@ -65,8 +68,8 @@ def stage_media(
     An image becomes a PNG of what a viewer shows, unless it is such a PNG. A sound keeps its bytes if it is WAV, FLAC or MP3, mono or stereo at
     a rate that AAC knows, and lasts as long as the clip; else it becomes a WAV with silence at the end. One that is much longer is cut to the clip.
     It begins at its own first sample, also in a video given for its sound, and holes in it are silence.
-    A video becomes the clip: its frames by time, scaled to cover and cropped to the middle, the last one held; its sound cut or padded to the
-    clip. Both begin where the picture does, and keep the distance in time that they have in the file.
+    A video becomes the clip: its frames by time, scaled to cover and cropped to the middle, or with bars (`Clip.pad`), the last one held; its
+    sound cut or padded to the clip. Both begin where the picture does, and keep the distance in time that they have in the file.
 
     Args:
         media: the probed file. field: name of its input.
@@ -163,7 +166,8 @@ def _video(media: Media, clip: Clip | None, limits: Limits, background: str) -> 
     clip = clip or Clip(media.width // 2 * 2, media.height // 2 * 2, media.frames, media.fps)
     shown = f"-{background.lstrip('#')}" if media.transparent else ""
     clip = replace(clip, ground=background if media.transparent else clip.ground)
-    return f"{size}-709{shown}.mp4", lambda part: _write_video(media, clip, part, limits)
+    whole = "-whole" if clip.pad else ""
+    return f"{size}{whole}-709{shown}.mp4", lambda part: _write_video(media, clip, part, limits)
 
 
 def _write_video(media: Media, clip: Clip, part: Path, limits: Limits) -> None:
@@ -180,7 +184,7 @@ def _write_video(media: Media, clip: Clip, part: Path, limits: Limits) -> None:
                     break
         given = read_sound(media.path, rate, channels, samples=samples, limits=limits, clock=Clock(picture.zero))
     # crf 12 is visually lossless: the copy is encoded once more after it has driven the new picture.
-    write_mp4(part, _fitted(media.path, clip, limits), (clip.width, clip.height), clip.fps, _at_least(given, samples), rate,
+    write_mp4(part, _fitted(media, clip, limits), (clip.width, clip.height), clip.fps, _at_least(given, samples), rate,
               options={"crf": "12", "preset": "ultrafast"})
 
 
@@ -189,11 +193,11 @@ def _lasts(frame: Any) -> Fraction:
     return frame.duration * frame.time_base if frame.duration and frame.time_base else Fraction(0)
 
 
-def _fitted(path: Path, clip: Clip, limits: Limits) -> Iterator[Any]:
+def _fitted(media: Media, clip: Clip, limits: Limits) -> Iterator[Any]:
     """Exactly `clip.frames` frames of a video: at each time of the clip the nearest one, in a hole the one before it, at the end the last one."""
-    index, held, began, clock, fit = 0, None, Fraction(0), Clock(), _Fit(clip)
-    with decoding(path):
-        for frame in frames_of(path, limits):
+    index, held, began, clock, fit = 0, None, Fraction(0), Clock(), Fit(clip, Fraction(media.width, media.height))
+    with decoding(media.path):
+        for frame in frames_of(media.path, limits):
             start = clock.due(frame, _lasts(frame))
             # Frames that follow each other closely change half-way; where none came for long, the next one must not come early.
             change, fitted = start - min(start - began, Fraction(1 / clip.fps)) / 2, None
@@ -205,35 +209,7 @@ def _fitted(path: Path, clip: Clip, limits: Limits) -> Iterator[Any]:
             if index == clip.frames:
                 return
         if held is None:
-            raise MediaError(f"{path.name} holds no frames; give another file")
+            raise MediaError(f"{media.path.name} holds no frames; give another file")
         last = fit(held)
         for _ in range(index, clip.frames):
             yield last
-
-
-class _Fit:
-    """Turns a frame upright, scales it to cover the clip and crops it to the middle; what is transparent lies on the clip's ground."""
-
-    def __init__(self, clip: Clip):
-        self.clip, self.graph = clip, None
-
-    def __call__(self, frame: Any) -> Any:
-        import av
-
-        turned, frame = round(frame.rotation / 90) % 4, colour.on_ground(frame, self.clip.ground)
-        if self.graph is None:
-            size = f"{self.clip.width}:{self.clip.height}"
-            before, after = colour.to_709(frame)
-            turn = {1: ["transpose=cclock"], 2: ["hflip", "vflip"], 3: ["transpose=clock"]}.get(turned, [])
-            fit = [f"scale={size}:force_original_aspect_ratio=increase:force_divisible_by=2:flags=bilinear", f"crop={size}", "setsar=1"]
-            self.graph = av.filter.Graph()
-            last = self.graph.add_buffer(
-                width=frame.width, height=frame.height, format=frame.format.name, time_base=frame.time_base)
-            for name, _, arguments in (step.partition("=") for step in before + turn + fit + after):
-                following = self.graph.add(name, arguments)
-                last.link_to(following)
-                last = following
-            last.link_to(self.graph.add("buffersink"))
-            self.graph.configure()
-        self.graph.push(frame)
-        return self.graph.pull()

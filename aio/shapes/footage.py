@@ -12,7 +12,7 @@ from fractions import Fraction
 from typing import Any
 
 from aio.shapes.node import Node, Outputs, Rule
-from aio.shapes.values import Audio, Images, Opaque, Picture, Video, find
+from aio.shapes.values import Audio, Fit, Images, Opaque, Picture, Video, find
 
 
 def _finite(node: Node, name: str, default: float = 0) -> Any:
@@ -58,6 +58,8 @@ def _resize(node: Node) -> Outputs:
         return (replace(image, width=round(width / now * wanted), height=round(height / now * wanted)),)
 
     match way:
+        case "scale dimensions" if number("width") and number("height"):
+            return (_reshaped(node, image, _sized(image, number("width"), number("height"))),)
         case "scale dimensions" | "scale width" | "scale height":
             return (_sized(image, number("width"), number("height")),)
         case "scale longer dimension":
@@ -73,13 +75,37 @@ def _resize(node: Node) -> Outputs:
             whole = (width // step * step, height // step * step)
             return (replace(image, width=whole[0], height=whole[1]) if all(whole) else image,)
     other = find(node.value("resize_type.match"), Images)
-    return (replace(image, width=other.width, height=other.height) if other else image,)
+    return (_reshaped(node, image, _sized(image, other.width, other.height)) if other else image,)
+
+
+def _reshaped(node: Node, before: Images, after: Images) -> Images:
+    return _fitted(after, "stretch" if node.value("resize_type.crop") == "disabled" else "crop", before)
 
 
 def _compress(node: Node) -> Outputs:
     image = node.want("image", Images)
     return (image if not _finite(node, "img_compression", 35) else
             replace(image, width=image.width // 2 * 2, height=image.height // 2 * 2),)
+
+
+def _pad(node: Node) -> Outputs:
+    image, width, height = node.want("image", Images), _finite(node, "target_width", 512), _finite(node, "target_height", 512)
+    return (_fitted(replace(image, width=width, height=height), "pad", image),)
+
+
+def _cut(node: Node) -> Outputs:
+    (image,) = _scale(node)
+    if not (node.value("width") and node.value("height")):   # a side that is left out follows the shape: what is rounded off is no cut
+        return (image,)
+    return (_fitted(image, "crop" if node.value("crop") == "center" else "stretch", node.want("image", Images)),)
+
+
+def _fitted(image: Images, way: str, before: Images) -> Images:
+    """`image`, whose pictures remember how they were brought to its shape, if that is another one than `before`."""
+    if image.width * before.height == image.height * before.width or min(image.width, image.height) < 1:
+        return image
+    fit = Fit(way, image.width, image.height)
+    return replace(image, pictures=tuple(replace(picture, fits=(*picture.fits, fit)) for picture in image.pictures))
 
 
 def _from_batch(node: Node) -> Outputs:
@@ -170,7 +196,8 @@ def _value(node: Node) -> Outputs:
 RULES: dict[str, Rule] = {
     "LoadImage": _load_image,
     "EmptyImage": lambda node: (Images(_finite(node, "batch_size", 1), _finite(node, "width"), _finite(node, "height")),),
-    "ImageScale": _scale,
+    "ImageScale": _cut,
+    "ResizeAndPadImage": _pad,
     "ResizeImageMaskNode": _resize,
     "ImageFromBatch": _from_batch,
     "LTXVPreprocess": _compress,

@@ -66,7 +66,8 @@ def _upsample(node: Node) -> Outputs:
 def _pin(latent: VideoLatent, pictures: tuple[Picture, ...], frame: int) -> VideoLatent:
     """The latent with `pictures` at clip frame `frame`; a second stage repeats those of the first."""
     new = [replace(picture, frame=picture.frame + frame) for picture in pictures]
-    return replace(latent, pictures=latent.pictures + tuple(picture for picture in new if picture not in latent.pictures))
+    known = {replace(picture, fits=()) for picture in latent.pictures}   # it may be given in another size, of the same shape
+    return replace(latent, pictures=latent.pictures + tuple(picture for picture in new if replace(picture, fits=()) not in known))
 
 
 def _image_inplace(node: Node) -> Outputs:

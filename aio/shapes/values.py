@@ -14,6 +14,15 @@ PIXEL_STEP = 32
 
 
 @dataclass(frozen=True, slots=True)
+class Fit:
+    """How a picture of another shape is brought to `width` x `height` pixels. way: `crop` to the middle, `pad` with black bars, `stretch`."""
+
+    way: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
 class Picture:
     """A given picture and its place in a clip.
 
@@ -21,6 +30,7 @@ class Picture:
         name: the file's ComfyUI name. kind: `image` or `video`.
         control: `canny`, `depth`, `pose`, or empty for the picture itself.
         frame: index of the clip frame at which it stands. count: frames that it covers. first: its own first frame.
+        fits: how its shape was changed, in this order; at last the clip's own size is cut out of its middle.
     """
 
     name: str
@@ -29,6 +39,7 @@ class Picture:
     frame: int = 0
     count: int = 1
     first: int = 0
+    fits: tuple[Fit, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

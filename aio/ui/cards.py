@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from html import escape
 
 from aio.config import Config
+from aio.follow import inputs_of
 from aio.plan import Plan
 from aio.values import Artifacts, Event
 
@@ -77,11 +78,13 @@ def done(made: Artifacts, elapsed: float, notes: Iterable[str] = ()) -> str:
 def consequences(plan: Plan, config: Config, missing: frozenset[str]) -> str:
     """What a run would give, on one line."""
     result, gpu = plan.result, plan.estimate
-    open_length = {field.length_of for field in config.fields.values() if field.length_of and field.length_of in missing
-                   and plan.request.values.get(field.name) is not None and field.name not in plan.request.given}
-    length = f"length of the {' and '.join(sorted(map(str, open_length)))}" if open_length else f"{result.frames} frames, {result.seconds:.2f} s"
-    pieces = [("Size", f"{result.width} × {result.height}"), ("Length", length)]
-    about = "about " if open_length else ""
+    open_fields = [field for field in config.fields.values() if set(inputs_of(field)[:1]) & missing and field.name not in plan.request.given
+                   and plan.request.values.get(field.name) is not None]
+    length, size = (" and ".join(dict.fromkeys(name.replace("_", " ") for name in names if name)) for names in (
+        [field.length_of for field in open_fields], [name for field in open_fields for name in field.size_of[:1]]))
+    pieces = [("Size", f"shape of the {size}" if size else f"{result.width} × {result.height}"),
+              ("Length", f"length of the {length}" if length else f"{result.frames} frames, {result.seconds:.2f} s")]
+    about = "about " if open_fields else ""
     asked = f"; asks for {gpu.request:.0f} s, {gpu.quota:.0f} s of your daily quota" if gpu.size else ""
     pieces.append(("GPU", f"{about}{gpu.total:.0f} s on one {gpu.card}{asked}"))
     pieces.append(("Download", f"{plan.missing_bytes / 1e9:.1f} GB of weights missing" if plan.missing_bytes else "all weights are here"))

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from aio import check, plan, request, verbs
+from aio import check, follow, plan, request, verbs
 from aio.conditions import holds
 from aio.config import Config
 from aio.errors import AioError, InvalidParams, MediaError, Problem
@@ -91,7 +91,7 @@ class Form:
         for name, field in config.fields.items():
             value = given.get(name)
             default = config.values.get(name, field.default)
-            if value is None or value == default:
+            if value is None or (value == default and not field.size_of):   # a size that is left out follows the input, not its default
                 continue
             if value == "" and (name in self.following or field.type != "STRING" or field.required):
                 continue
@@ -167,8 +167,7 @@ class Form:
             if kinds != {"required_input_missing"}:
                 raise
             missing = frozenset(problem.field for problem in error.problems)
-            kept = {name: value for name, value in params.items() if config.fields[name].type not in MEDIA_TYPES and name not in missing}
-            checked = check.sample(config, kept)
+            checked = request.completed(check.sample(config, {name: value for name, value in params.items() if name not in missing}))
         operations, prompt = check.draw(checked)
         return plan.examine(checked, operations, prompt, verbs.models_dir(config)), config, missing
 
@@ -186,5 +185,5 @@ def form(catalogue: Catalogue, mode: str) -> Form:
     own = dict(config.fields)
     lora_of = {name: lora.name for lora in catalogue.loras for name in lora.fields if name not in own}
     added = {name: field for lora in catalogue.loras for name, field in lora.fields.items() if name in lora_of}
-    following = {name for name, field in own.items() if name in catalogue.moving or name in config.values or field.length_of}
+    following = {name for name, field in own.items() if name in catalogue.moving or name in config.values or follow.inputs_of(field)}
     return Form(catalogue, config, own | added, lora_of, frozenset(following))

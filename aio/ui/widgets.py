@@ -192,6 +192,8 @@ def follows(field: Field, effective: Any) -> str:
     """What an empty field says: where its value comes from, and which it is."""
     if field.length_of and effective is None:
         return f"As long as the {field.length_of}"
+    if field.size_of:
+        return f"By the shape of the {field.size_of[0].replace('_', ' ')}"
     return f"Preset: {effective}"
 
 
