@@ -146,7 +146,7 @@ def sample(config: Config, params: Mapping[str, Any] = {}) -> Request:
     for field in config.fields.values():
         if field.type in MEDIA_TYPES and values[field.name]:
             found[field.name] = _media(field, values)
-    return Request(config, values, frozenset(params), found)
+    return Request(config, values, frozenset(params), found, warnings=tuple(request.notes(config, values)))
 
 
 def _media(field: Field, values: Mapping[str, Any]) -> Media:

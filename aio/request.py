@@ -59,7 +59,14 @@ def validate(job: Job) -> Request:
         warnings += [f"{facts.path.name} is transparent in places, where {_background(values)} shows (background=…)"] if facts.transparent else []
     warnings += fields.unused(config.fields, job.params, {**config.values, **values})
     warnings += [f"{name}: {facts['note']}" for name, facts in (config.data.get("loras") or {}).items() if facts.get("note")]
+    warnings += notes(config, values)
     return Request(config, values, given, found, prefix=f"aio/{uuid.uuid4().hex[:12]}", warnings=tuple(warnings))
+
+
+def notes(config: Config, values: Mapping[str, Any]) -> list[str]:
+    """What the configuration has to say of a job with these values: the texts of `notes` whose condition holds."""
+    known = {**config.choices, **config.values, **values}
+    return [note["text"] for note in (config.data.get("notes") or {}).values() if fields.holds(note.get("when"), known)]
 
 
 def unoffered(config: Config) -> tuple[Problem, ...]:
