@@ -66,12 +66,10 @@ def _settings(config: Config) -> dict[str, Any]:
 
 
 def _set(job: Request) -> dict[str, Any]:
-    """What fields are unless a user sets them, where that has an effect."""
-    values = {**job.config.values, **job.values}
-    return {
-        name: value for name, field in job.config.fields.items()
-        if field.type not in MEDIA_TYPES and (value := job.config.values.get(name, field.default)) is not None and holds(field.when, values)
-    }
+    """What fields are unless a user sets them: all that a preset sets, the others where they have an effect."""
+    preset, values = job.config.values, {**job.config.values, **job.values}
+    known = {name: preset.get(name, field.default) for name, field in job.config.fields.items() if field.type not in MEDIA_TYPES}
+    return {name: value for name, value in known.items() if value is not None and (name in preset or holds(job.config.fields[name].when, values))}
 
 
 def _graph(job: Request) -> tuple[dict[str, tuple[str, ...]], list[tuple[str, Any, tuple[str, ...]]]]:

@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Any, Literal
 
 from aio import config as configuration
@@ -137,7 +138,9 @@ def _numbers(value: Any) -> Any:
         return value
 
 
-def shipped(modes: Sequence[str] = (), presets: Sequence[str] = (), models: Sequence[str] = ()) -> Iterator[Config]:
+def shipped(
+    modes: Sequence[str] = (), presets: Sequence[str] = (), models: Sequence[str] = (), config_dirs: Sequence[Path] = ()
+) -> Iterator[Config]:
     """aio's own compositions: each mode x preset x model that go together; for one mode the memory policies and the LoRAs.
 
     Raises:
@@ -146,16 +149,16 @@ def shipped(modes: Sequence[str] = (), presets: Sequence[str] = (), models: Sequ
     usual = configuration.usual()
     for mode in modes or configuration.choices("mode"):
         for preset, model in itertools.product(presets or configuration.choices("preset"), models or configuration.choices("model")):
-            config = configuration.compose([f"mode={mode}", f"preset={preset}", f"model={model}"])
+            config = configuration.compose([f"mode={mode}", f"preset={preset}", f"model={model}"], config_dirs)
             if not request.unoffered(config):
                 yield config
         if mode == usual["mode"]:   # they patch every mode alike
             words = [f"{group}={usual[group]}" for group in ("mode", "preset", "model")]
-            yield from (configuration.compose([*words, f"memory={memory}"]) for memory in configuration.choices("memory"))
-            yield configuration.compose([*words, f"lora=[{','.join(configuration.choices('lora'))}]"])
+            yield from (configuration.compose([*words, f"memory={memory}"], config_dirs) for memory in configuration.choices("memory"))
+            yield configuration.compose([*words, f"lora=[{','.join(configuration.choices('lora'))}]"], config_dirs)
 
 
-def rows(modes: Sequence[str], overrides: Sequence[str] = ()) -> Iterator[Row]:
+def rows(modes: Sequence[str], config_dirs: Sequence[Path] = (), overrides: Sequence[str] = ()) -> Iterator[Row]:
     """For `check`: a row for each of aio's own modes among `modes`, one more for the record where all of them are.
 
     Args:
@@ -169,7 +172,7 @@ def rows(modes: Sequence[str], overrides: Sequence[str] = ()) -> Iterator[Row]:
     for mode in own:
         try:
             names = ([name for name in chosen[group] if name in configuration.choices(group)] for group in AXES[1:])
-            composed = list(shipped([mode], *names))
+            composed = list(shipped([mode], *names, config_dirs))
             record = load(composed[0].choices["official"]) if composed else None
             if record is None:
                 continue
@@ -226,8 +229,9 @@ def where(ones: Sequence[Constant], told: Sequence[Constant]) -> str:
     """The compositions of some constants in few words, `in i2v, lipsync at quality with bf16`: what is so in all that were told is left out."""
     words, among = [], told
     for axis, word in zip(AXES, ("in", "at", "with")):
-        mine = sorted({getattr(one, axis) for one in ones})
-        if set(mine) != {getattr(one, axis) for one in among}:
-            words.append(f"{word} {', '.join(mine)}")
+        mine, rest = {getattr(one, axis) for one in ones}, {getattr(one, axis) for one in among}
+        missing = rest - mine
+        if missing:
+            words.append(f"{word} {f'all but {next(iter(missing))}' if len(missing) == 1 < len(mine) - 1 else ', '.join(sorted(mine))}")
         among = [one for one in among if getattr(one, axis) in mine]
     return " ".join(words)

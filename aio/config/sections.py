@@ -217,5 +217,4 @@ class Root:
     official: dict[str, Any] = field(default_factory=dict)
     preset: dict[str, str] = field(default_factory=dict)
     model: dict[str, str] = field(default_factory=dict)
-    preset_constants: dict[str, str] = field(default_factory=dict)
     examples: list[dict[str, Any]] = field(default_factory=list)
