@@ -29,8 +29,8 @@ Every constant of every mode and preset of aio, beside the official value, its s
 - **open**: undecided, or nothing official to be held against. [All of these](#open).
 
 A constant is a field's value as the preset leaves it, or any other value in a node of the patched graph that no field drives: `NODE.INPUT`.
-*drives*: the inputs that it reaches; with none it decides which patches apply, or what is done to files. *in*: the modes, presets and models that
-a line is about, where it is not all that have the constant.
+Below it, small, stand the inputs that it reaches; one without decides which patches apply, or what is done to files. *in*: the modes, presets
+and models that a line is about, where it is not all that have the constant.
 
 Written by `python -m aio check --fidelity` from the configuration and `conf/official/record`, which says how to add a line. `python -m aio check`
 fails where a constant is missing there, where an official value is not aio's, and where a line speaks of what is no longer there.
@@ -78,7 +78,7 @@ def _parts(record: Record, told: Sequence[Constant], configs: Sequence[Config]) 
           f"{', '.join(f'{len(ones)} {verdict}' for verdict, ones in names.items())}.\n"
     for heading, entries in record.entries.items():
         yield f"## {heading}\n"
-        yield "| constant | drives | in | aio | official | source | date | verdict |\n|---|---|---|---|---|---|---|---|"
+        yield "| constant | in | aio | official | verdict | source |\n|---|---|---|---|---|---|"
         for entry in entries:
             yield from _lines(entry, record, told, configs[0].data)
         yield ""
@@ -106,14 +106,14 @@ def _lines(entry: Entry, record: Record, told: Sequence[Constant], data: Mapping
         key = (value, fidelity.where(ones, [one for one in told if one.name == name]))
         groups[key].append(name)
         drives[key] |= {where: None for one in ones for where in one.where}
-    source = record.sources[entry.at.split(" ")[0]] if entry.at else None
+    letter, _, place = entry.at.partition(" ")
+    source = record.sources.get(letter)
     wanted = "=" if entry.verdict == "official" else _value(fidelity.official(entry, data)) if entry.value is not None else ""
     for (value, where), names in groups.items():
-        cells = (
-            ", ".join(f"`{name}`" for name in names), ", ".join(drives[value, where]), where.removeprefix("in "), value, wanted, _cell(entry.at),
-            (source.date or f"read {source.read}") if source else "", f"**{entry.verdict}**{f': {_cell(entry.why)}' if entry.why else ''}",
-        )
-        yield f"| {' | '.join(cells)} |"
+        told_of = "<br>".join([*(f"`{name}`" for name in names), *(f"<sub>{inlet}</sub>" for inlet in drives[value, where])])
+        dated = f"{letter}, {source.date or f'read {source.read}'}<br>{place.replace(': ', '<br>', 1)}" if source else ""
+        why = f"**{entry.verdict}**{f': {entry.why}' if entry.why else ''}"
+        yield f"| {' | '.join((told_of, where.removeprefix('in '), value, wanted, _cell(why), _cell(dated)))} |"
 
 
 def _open(record: Record, told: Sequence[Constant]) -> Iterator[str]:
