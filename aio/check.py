@@ -11,7 +11,7 @@ from typing import Any
 from aio import config as configuration
 from aio import fields, geometry, nodecheck, patch, request, workflow
 from aio.config import Config
-from aio.errors import AioError, InvalidParams, nearest
+from aio.errors import AioError, InvalidParams
 from aio.fields import MEDIA_TYPES, Field
 from aio.values import Media, Operation, Prompt, Request
 

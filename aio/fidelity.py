@@ -71,6 +71,11 @@ class Record:
     name: str = ""
 
     @property
+    def file(self) -> str:
+        """Its file, for messages."""
+        return f"conf/official/record/{self.name}.yaml"
+
+    @property
     def all(self) -> list[Entry]:
         """The entries, in their order."""
         return list(itertools.chain.from_iterable(self.entries.values()))
@@ -94,7 +99,7 @@ def load(name: str) -> Record | None:
     if not faults:
         faults += [f"{where}: {fault}" for where, entry in _numbered(record) for fault in _faults(entry, record)]
     if faults:
-        raise ConfigError("\n".join(f"official/record/{name}.yaml: {fault}" for fault in faults))
+        raise ConfigError("\n".join(f"conf/official/record/{name}.yaml: {fault}" for fault in faults))
     return record
 
 
@@ -199,7 +204,7 @@ def judge(record: Record, told: Sequence[Constant], config_data: Mapping[str, An
 
 
 def _judged(record: Record, one: Constant, config_data: Mapping[str, Any]) -> Iterator[str]:
-    entries, file = record.of(one), f"conf/official/record/{record.name}.yaml"
+    entries, file = record.of(one), record.file
     if not entries:
         yield f"no entry of {file} speaks of it; add one, with its source and verdict"
     elif len(entries) > 1:
@@ -221,8 +226,8 @@ def idle(record: Record, told: Sequence[Constant]) -> Iterator[str]:
         mine = [one.name for one in told if entry.speaks_of(one)]
         for pattern in entry.of:
             if not any(fnmatchcase(name, pattern) for name in mine):
-                there = "not in these modes, presets and models" if any(fnmatchcase(name, pattern) for name in known) else "nowhere"
-                yield f"conf/official/record/{record.name}.yaml: {place}: there is {pattern} {there}; take it out.{nearest(pattern, known - {pattern})}"
+                there = " of these modes, presets and models" if any(fnmatchcase(name, pattern) for name in known) else ""
+                yield f"{record.file}: {place}: no constant{there} is called {pattern}; take it out.{nearest(pattern, known - {pattern})}"
 
 
 def where(ones: Sequence[Constant], told: Sequence[Constant]) -> str:

@@ -49,7 +49,8 @@ def test_a_mode_of_ones_own_has_notes_over_fields_values_and_choices(when, told,
 
 
 @pytest.mark.parametrize(("notes", "words"), [
-    ("{hint: {text: x, when: {cfg: {over: 2}}}}", "notes.hint.when.cfg: unknown word 'over'"), ("{hint: {when: {cfg: 2}}}", "notes.hint: missing text"),
+    ("{hint: {text: x, when: {cfg: {over: 2}}}}", "notes.hint.when.cfg: unknown word 'over'"),
+    ("{hint: {when: {cfg: 2}}}", "notes.hint: missing text"),
     ("{hint: [x]}", "notes.hint"), ("x", "notes: 'x' is not a mapping"),
 ])
 def test_a_broken_note_is_refused_by_its_key(notes, words, tmp_path):
