@@ -12,7 +12,7 @@ from aio import config as configuration
 from aio import fields, formats, geometry, nodecheck, patch, request, workflow
 from aio.conditions import holds
 from aio.config import Config
-from aio.errors import AioError, InvalidParams, nearest
+from aio.errors import AioError, InvalidParams
 from aio.fields import MEDIA_TYPES, Field
 from aio.values import Media, Operation, Prompt, Request
 
@@ -63,7 +63,6 @@ def check(
                 whole = whole or (config if config and not row.note and not row.faults else None)
             every = every and whole is not None   # what a broken graph would do nobody knows
             effects |= _effective(whole) if whole else set()
-            yield Row(mode, preset, "all", "official constants", faults=tuple(_constants(config or base)))
         given = {name: value for name, value in params.items() if name in base.fields}
         if given:
             yield _row(base, "as given", given)
@@ -147,7 +146,7 @@ def sample(config: Config, params: Mapping[str, Any] = {}) -> Request:
     for field in config.fields.values():
         if field.type in MEDIA_TYPES and values[field.name]:
             found[field.name] = _media(field, values)
-    return Request(config, values, frozenset(params), found)
+    return Request(config, values, frozenset(params), found, warnings=tuple(request.notes(config, values)))
 
 
 def _media(field: Field, values: Mapping[str, Any]) -> Media:
@@ -233,22 +232,3 @@ def _text(field: Field, other: Any = None) -> str:
     if field.format:
         return next(example for example in formats.FORMATS[field.format].examples if example != other)
     return "text" if other is None else f"{other}, other"
-
-
-def _constants(config: Config) -> Iterator[str]:
-    """Values of the preset that differ from the official constant they name."""
-    official, preset = config.data.get("official") or {}, config.choices.get("preset")
-    for name, constant in (config.data.get("preset_constants") or {}).items():
-        if constant not in official:
-            yield f"preset/{preset}.yaml: {name}: no official constant {constant}.{nearest(constant, official)}"
-        elif _numbers(config.values.get(name)) != (_numbers(official[constant]) or None):   # no number equals none
-            yield f"preset/{preset}.yaml: {name} is {config.values.get(name)}, {constant} is {official[constant]}"
-
-
-def _numbers(value: Any) -> list[float] | str:
-    """The numbers of a value, also those of a text; a text that holds others is itself, and of anything else there are none."""
-    parts = value.split(",") if isinstance(value, str) else value if isinstance(value, (list, tuple)) else [value]
-    try:
-        return [float(part) for part in parts]
-    except (TypeError, ValueError):
-        return value if isinstance(value, str) else []

@@ -8,6 +8,7 @@ closed or full is a failure (1), and a reader that has enough (`| head`) is none
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import re
@@ -166,12 +167,17 @@ def _job(cfg: Any, command: Command) -> int:
 
 
 def check(command: Command) -> int:
-    """Prove every graph; with --regenerate-schema, write the node schema from the ComfyUI that is set up."""
+    """Prove every graph, and aio's own constants against the official ones.
+
+    --regenerate-schema writes the node schema from the ComfyUI that is set up, --fidelity docs/FIDELITY.md.
+    """
     from aio import check as checking
-    from aio import check_table
+    from aio import check_table, fidelity
 
     if "regenerate-schema" in command.options:
         return _regenerate(command)
+    if "fidelity" in command.options:
+        return verbs.write_fidelity(command)
     modes = verbs.chosen_modes(command)
     others = [text for text in command.overrides if not text.startswith("mode=")]
     known = set[str]()
@@ -180,7 +186,8 @@ def check(command: Command) -> int:
         with contextlib.suppress(AioError):
             known |= configuration.compose([f"mode={mode}", *others], command.config_dirs).fields.keys()
     unknown(command, known)
-    return check_table.table(checking.check(modes, command.config_dirs, others, command.params), terminal.answer)
+    rows = itertools.chain(checking.check(modes, command.config_dirs, others, command.params), fidelity.rows(modes, command.config_dirs, others))
+    return check_table.table(rows, terminal.answer)
 
 
 def _regenerate(command: Command) -> int:

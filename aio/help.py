@@ -14,7 +14,7 @@ USAGE = """aio: LTX-2.3 video with sound, from one command
 
 usage: python -m aio [run] mode=MODE [preset=…] [model=…] [lora=a,b] [field=value …]
        python -m aio -m …              sweep: seed=1,2,3  mode=t2v,i2v  prompt=@one-prompt-a-line.txt
-       python -m aio check [mode=…]    prove every graph without an engine
+       python -m aio check [mode=…]    prove every graph without an engine; --fidelity writes docs/FIDELITY.md
        python -m aio plan mode=… …     what a run would do; --json for programs
        python -m aio space             the files of a Hugging Face Space; --write, --check
 

@@ -52,8 +52,9 @@ def validate(job: Job) -> Request:
         warnings += facts.notes
         warnings += [f"{facts.path.name} is transparent in places, where {_background(values)} shows (background=…)"] if facts.transparent else []
     warnings += fields.unused(config.fields, job.params, {**config.values, **values})
-    warnings += _notes(config, values)
+    warnings += _said(config, values)
     warnings += [f"{name}: {facts['note']}" for name, facts in (config.data.get("loras") or {}).items() if facts.get("note")]
+    warnings += notes(config, values)
     checked = Request(
         config, values, given, found, prefix=f"aio/{uuid.uuid4().hex[:12]}", warnings=tuple(warnings), origins=taken.origins)
     if refused := bounds.refused(checked):
@@ -61,7 +62,7 @@ def validate(job: Job) -> Request:
     return checked
 
 
-def _notes(config: Config, values: Mapping[str, Any]) -> list[str]:
+def _said(config: Config, values: Mapping[str, Any]) -> list[str]:
     """What the formats say of texts that are legal and have an effect."""
     known = {**config.values, **values}
     texts = {name: field for name, field in config.fields.items() if field.format and values.get(name) and holds(field.when, known)}
@@ -89,6 +90,12 @@ def completed(sample: Request) -> Request:
     return dataclasses.replace(
         sample, values={**sample.values, **taken.values}, media={**sample.media, **found}, warnings=(*sample.warnings, *taken.warnings),
         origins=taken.origins)
+
+
+def notes(config: Config, values: Mapping[str, Any]) -> list[str]:
+    """What the configuration has to say of a job with these values: the texts of `notes` whose condition holds."""
+    known = {**config.choices, **config.values, **values}
+    return [note["text"] for note in (config.data.get("notes") or {}).values() if holds(note.get("when"), known)]
 
 
 def unoffered(config: Config) -> tuple[Problem, ...]:

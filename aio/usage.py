@@ -46,7 +46,7 @@ def _takes(words: str, options: str = "", **facts: object) -> Takes:
 
 TAKES: Mapping[str, Takes] = {
     "run": _takes("choices, fields and settings", keys=EVERYTHING, fields=True, sweep=True, flags=True),
-    "check": _takes("the words of a run, mode=a,b, and --regenerate-schema", "regenerate-schema", keys=EVERYTHING, fields=True),
+    "check": _takes("the words of a run, mode=a,b, --fidelity and --regenerate-schema", "fidelity regenerate-schema", keys=EVERYTHING, fields=True),
     "plan": _takes("the words of a run, and --json", "json", keys=EVERYTHING, fields=True),
     "models": _takes("choices and fields of a run, mode=a,b, and --fetch", "fetch", keys=CHOICES, fields=True),
     "setup": _takes("choices that name node packs (mode=, model=, …), comfyui.…, and --no-install", "no-install",

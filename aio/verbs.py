@@ -82,6 +82,16 @@ def setup(command: Command) -> int:
     return 0
 
 
+def write_fidelity(command: Command) -> int:
+    """`check --fidelity`: write docs/FIDELITY.md, which is about all that aio ships."""
+    from aio import fidelity_table
+
+    if command.overrides or command.params or command.config_dirs:
+        raise ConfigError("check --fidelity: docs/FIDELITY.md is about every mode and preset of aio; give no other words")
+    terminal.made(fidelity_table.write())
+    return 0
+
+
 def doctor(command: Command) -> int:
     """Run every mode through the real ComfyUI with tiny random weights."""
     from aio import doctor as checkup

@@ -20,7 +20,7 @@ LAYERS = [  # lower never imports higher; modules of one line may import each ot
     {"run", "tinyweights"},
     {"command", "console", "usage"},
     {"spaces", "sweep", "jobs_table", "sheet", "contact", "asked", "drift", "inputs", "remade", "replay", "shell",
-     "check", "check_table", "plan", "doctor"},
+     "check", "check_table", "constants", "fidelity", "fidelity_table", "plan", "doctor"},
     {"help", "cli", "verbs", "ui", "__main__"},
 ]
 FENCES = {

@@ -37,7 +37,7 @@ def test_presets_that_are_not_there_are_bad_input(capsys):
 @pytest.mark.parametrize("broken", [
     "patches: {mine: [{op: replace, path: '${pointer:save,nope}', value: 1}]}",
     "patches: {mine: [{op: replace, path: '${pointer:nope,x}', value: 1}]}",
-    "fields: {width: {default: 100000}}", "preset_constants: {cfg: nope, sigmas: L_DEFAULT_LORA_STRENGTH}", "nodes: {save: {id: '1', class_type: X}}",
+    "fields: {width: {default: 100000}}", "nodes: {save: {id: '1', class_type: X}}",
     "fields: {mine: {type: INT, optional: true}}", "nodes: {save: 5}", "values: {x: '${oc.env:HOME}'}",
 ])
 def test_a_broken_mode_is_rows_of_the_table_and_never_its_end(broken, tmp_path, capsys):
@@ -112,12 +112,6 @@ def test_a_size_that_the_graph_does_not_give_is_named():
     less = tuple(patch for patch in base.patches if patch.name != "two_stage")
     row = check._row(broken(patches=less), "", {"width": 512})
     assert any("asked for width, height, frames, fps (512," in fault for fault in row.faults)
-
-
-def test_a_preset_that_leaves_its_official_constant_is_named():
-    base = config.compose(["mode=t2v", "preset=fast"])
-    drifted = dataclasses.replace(base, values={**base.values, "stage_2_sigmas": "0.85, 0.725, 0.0"})
-    assert any("preset/fast.yaml: stage_2_sigmas is 0.85" in fault for fault in check._constants(drifted))
 
 
 def test_a_class_of_a_pack_that_the_config_does_not_name_is_named():

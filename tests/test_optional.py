@@ -13,7 +13,7 @@ from aio.values import Job
 
 MODE = "# @package _global_\ndefaults: [base/ltx23, base/two_stage, base/made_sound, _self_]\nmode: {name: own, workflow: t2v.json}\n"
 SMALL = {"prompt": "x", "width": 256, "height": 256, "seconds": 0.4, "fps": 8}
-SECTIONS = ("stages", "examples", "memory", "input", "official", "preset_constants", "values", "output.keep_days")
+SECTIONS = ("stages", "examples", "memory", "input", "official", "notes", "values", "output.keep_days")
 NEEDED = ("duration", "registry", "ui", "comfyui", "platform")
 
 

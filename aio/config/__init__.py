@@ -145,6 +145,7 @@ def build(cfg: Any, config_dirs: Sequence[Path] = (), given: Words | None = None
     patches = [_patch(name, item, faults) for name, item in root.patches.items()]
     faults += [fault for key, item in root.fields.items() for fault in _field_faults(key, item, root.fields)]
     faults += following.faults(root.fields)
+    faults += [fault for key, note in root.notes.items() for fault in _condition_faults(f"notes.{key}.when", note.when)]
     if not re.fullmatch(r"(?!\.)[^/\\\x00-\x1f]+", mode.name):
         faults.append(f"mode.name: {mode.name!r} is no plain name; results are called after it")
     if faults:

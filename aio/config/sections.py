@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from aio.config.page import Ui
 from aio.config.typed import Amount, Count, Factor
-from aio.fields import Field
+from aio.fields import Condition, Field
 
 
 @dataclass(frozen=True)
@@ -203,6 +203,14 @@ class ComfyUI:
 
 
 @dataclass(frozen=True)
+class Note:
+    """An entry of `notes`: a sentence for whoever plans or runs a job where `when` holds, over fields, values and the choices of groups."""
+
+    text: str
+    when: Condition | None = None
+
+
+@dataclass(frozen=True)
 class Root:
     """The sections by name. Those without a default are needed; a section that is not here is not checked."""
 
@@ -228,8 +236,8 @@ class Root:
     loras: dict[str, dict[str, Any]] = field(default_factory=dict)
     lora_keys: LoraKeys = field(default_factory=LoraKeys)
     packs: dict[str, str] = field(default_factory=dict)
+    notes: dict[str, Note] = field(default_factory=dict)
     official: dict[str, Any] = field(default_factory=dict)
     preset: dict[str, str] = field(default_factory=dict)
     model: dict[str, Any] = field(default_factory=dict)
-    preset_constants: dict[str, str] = field(default_factory=dict)
     examples: list[dict[str, Any]] = field(default_factory=list)
