@@ -36,7 +36,7 @@ def test_the_preview_engine_makes_a_clip_without(section, left_out, own, capsys)
     key, _, last = section.partition(".")
     folder = own("" if left_out == "absent" else f"{key}: {{{last}: null}}\n" if last else f"{key}: null\n")
     words = [f"--config-dir={folder}", "mode=own", "engine=preview", *(f"{name}={value}" for name, value in SMALL.items())]
-    if left_out == "absent" and section not in ("examples",):   # a mode of one's own has none to begin with
+    if left_out == "absent" and section not in ("examples", "notes"):   # a mode of one's own has none to begin with
         words.append(f"~{section}")
     assert main(words) == 0, capsys.readouterr().err
     assert Path(capsys.readouterr().out.splitlines()[-1]).is_file()
@@ -63,7 +63,7 @@ def test_a_stage_of_a_sampler_without_steps_is_no_failure():
 @pytest.mark.comfyui
 @pytest.mark.parametrize("section", ["stages", "memory"])
 def test_the_real_engine_makes_a_clip_each_time_without(section, own, comfy, tmp_path, monkeypatch):  # noqa: F811
-    monkeypatch.setattr(run, "ensure", lambda *args, **rest: None)   # tiny weights are no weights of the registry
+    monkeypatch.setattr(run, "ensure", lambda *args, **rest: [])   # tiny weights are no weights of the registry
     folder = own(f"{section}: null\n")
     composed = config.compose(["mode=own", "preset=fast", f"output.dir={tmp_path / 'out'}"], [folder])
     with tinyweights.narrow():
@@ -78,7 +78,7 @@ def test_a_finished_clip_of_the_real_engine_outlives_whatever_comes_after_it(own
     from aio.engines import comfyui as module
     from aio.errors import AioError
 
-    monkeypatch.setattr(run, "ensure", lambda *args, **rest: None)
+    monkeypatch.setattr(run, "ensure", lambda *args, **rest: [])
     composed = config.compose(["mode=own", "preset=fast", f"output.dir={tmp_path / 'out'}"], [own()])
     work = comfy.engine.output_dir / "aio"
 
