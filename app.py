@@ -7,7 +7,7 @@ from aio.__main__ import started
 
 def serve() -> int:
     """Serve the page; words are those of `python -m aio ui`."""
-    from aio.spaces.here import on_space
+    from aio.machine.here import on_space
 
     words = sys.argv[1:]
     if on_space():   # before gradio and spaces are imported: they bring huggingface_hub, which reads its settings once

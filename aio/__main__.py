@@ -31,7 +31,7 @@ def started(work):
         return 1
     _quit_quietly()
     _fill()
-    from aio import faults, signals, terminal
+    from aio.machine import faults, signals, terminal
 
     signals.begin()
     atexit.register(signals.ignore)   # registered first, it is called last
@@ -44,7 +44,7 @@ def started(work):
 
 
 def _quit_quietly():
-    """Until aio.signals is there, a signal ends the process with a word."""
+    """Until aio.machine.signals is there, a signal ends the process with a word."""
     import _signal as signal  # built in; importing `signal` takes 6 ms, in which Ctrl-C would still end in a traceback
 
     def leave(number, frame):

@@ -17,19 +17,20 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from aio import __version__, faults, paths, signals, terminal, verbs
+from aio import __version__, verbs
 from aio import config as configuration
 from aio.command import Command, parse
+from aio.command.console import Console
+from aio.command.usage import expect, unknown
 from aio.config import Config
-from aio.console import Console
 from aio.errors import AioError, Cancelled, ConfigError, InputError
-from aio.faults import report
-from aio.usage import expect, unknown
+from aio.machine import faults, paths, signals, terminal
+from aio.machine.faults import report
 from aio.values import Event, Job
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command line and return its exit code. No exception escapes, and no signal leaves anything half done (aio.signals)."""
+    """Run one command line and return its exit code. No exception escapes, and no signal leaves anything half done (aio.machine.signals)."""
     words = list(sys.argv[1:] if argv is None else argv)
     with terminal.opened(), faults.watched():
         try:
@@ -49,7 +50,7 @@ def _verb(words: list[str]) -> int:
     _here(words)
     command = parse(words, VERBS)
     if command.help:
-        from aio import help as helping
+        from aio.command import help as helping
 
         terminal.answer(helping.text(command.compose(), command.config_dirs))
         return 0
@@ -141,7 +142,7 @@ def _hydra(command: Command, words: Sequence[str] | None = None) -> int:
 
 def _shown(command: Command) -> list[str]:
     """A single run's words in Hydra's grammar, for Hydra to show; faults are told first, in aio's words."""
-    from aio.grammar import literal, quoted
+    from aio.config.grammar import literal, quoted
 
     if not {"-sc", "--shell-completion"} & set(command.flags):
         command.compose()
@@ -172,7 +173,7 @@ def check(command: Command) -> int:
     --regenerate-schema writes the node schema from the ComfyUI that is set up, --fidelity docs/FIDELITY.md.
     """
     from aio import check as checking
-    from aio import check_table, fidelity
+    from aio.check import fidelity, table
 
     if "regenerate-schema" in command.options:
         return _regenerate(command)
@@ -187,24 +188,25 @@ def check(command: Command) -> int:
             known |= configuration.compose([f"mode={mode}", *others], command.config_dirs).fields.keys()
     unknown(command, known)
     rows = itertools.chain(checking.check(modes, command.config_dirs, others, command.params), fidelity.rows(modes, command.config_dirs, others))
-    return check_table.table(rows, terminal.answer)
+    return table.table(rows, terminal.answer)
 
 
 def _regenerate(command: Command) -> int:
-    from aio import comfyui_dir, schema
+    from aio.comfyui import location
+    from aio.graph import schema
 
-    found = comfyui_dir.find(command.compose().data["comfyui"])
+    found = location.find(command.compose().data["comfyui"])
     if found is None:
         raise ConfigError("check --regenerate-schema needs ComfyUI: run `python -m aio setup`, or set AIO_COMFYUI_DIR")
     target = configuration.PACKAGE / "data" / "node_schema.json"
-    target.write_text(schema.regenerate(found.path, comfyui_dir.ROOT / "nodes"), encoding="utf-8")
+    target.write_text(schema.regenerate(found.path, location.ROOT / "nodes"), encoding="utf-8")
     terminal.made(target)
     return 0
 
 
 def plan(command: Command) -> int:
     """Show what a run would do."""
-    from aio import plan as planning
+    from aio.check import plan as planning
 
     made = planning.plan(Job(command.compose(), command.params), verbs.models_dir(command.compose()))
     if "json" in command.options:
@@ -229,7 +231,7 @@ def replay(command: Command) -> int:
 
 def sheet(command: Command) -> int:
     """Make a sweep's index.html and contact_sheet.png from the files in its folder."""
-    from aio import sheet as sheets
+    from aio.sweep import sheet as sheets
 
     if not command.target:
         raise ConfigError("sheet: give a sweep's folder: python -m aio sheet outputs/sweeps/…")

@@ -21,8 +21,8 @@
     │   ├── NoGpu                 there is none at all
     │   └── TokenExpired          the page is too old to speak for its visitor
     ├── OutputError               the result cannot be written: folder, permission, disk full
-    ├── SystemFault               what aio runs on fails it: memory, open files, a missing Python package (aio.faults says which)
-    ├── InternalError             a fault of aio, which nobody foresaw; its details are in a file (aio.faults)
+    ├── SystemFault               what aio runs on fails it: memory, open files, a missing Python package (aio.machine.faults says which)
+    ├── InternalError             a fault of aio, which nobody foresaw; its details are in a file (aio.machine.faults)
     └── Cancelled                 exit code 130: Ctrl-C, SIGTERM, SIGHUP or Stop
 
 A message names the field (or file, or pointer), the value and the remedy.

@@ -5,15 +5,17 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
-from aio import leftovers, lorafit, outputs, sidecar, timings
-from aio.engines.base import Engine
+from aio import timings
+from aio.engine import Engine
 from aio.errors import OutputError
-from aio.patch import apply, render
-from aio.provenance import metadata
-from aio.registry import ensure, models_of
+from aio.graph.patch import apply, render
+from aio.graph.workflow import load
+from aio.recipe import leftovers, outputs, sidecar
+from aio.recipe.provenance import metadata
 from aio.request import stage, validate
 from aio.values import Artifacts, Event, Job, OnEvent, Request, ignore
-from aio.workflow import load
+from aio.weights import lorafit
+from aio.weights.registry import ensure, models_of
 
 
 def run(job: Job, engine: Engine, on_event: OnEvent = ignore) -> Artifacts:

@@ -14,9 +14,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from aio import __version__, duration, paths, terminal
-from aio.outside import json_of
-from aio.shapes import SamplerFacts
+from aio import __version__
+from aio.graph import duration
+from aio.graph.shapes import SamplerFacts
+from aio.machine import paths, terminal
+from aio.machine.outside import json_of
 from aio.values import Artifacts, Prompt, Request
 
 LINE_MAX = 100_000

@@ -6,25 +6,28 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from aio import check as checking
-from aio import comfyui_dir, download, registry, schema, terminal
 from aio import config as configuration
+from aio import engines
+from aio.comfyui import location
 from aio.command import Command
+from aio.command.console import Console
+from aio.command.usage import unknown
 from aio.config import Config
-from aio.console import Console
-from aio.device import device
-from aio.engines import choose
 from aio.errors import AioError, ConfigError
-from aio.registry.cache import hub_cache
-from aio.usage import unknown
+from aio.graph import schema
+from aio.machine import terminal
+from aio.machine.device import device
+from aio.weights import download, registry
+from aio.weights.registry.cache import hub_cache
 
 
 def models_dir(config: Config) -> Path | None:
     """ComfyUI's models folder, None where ComfyUI is not set up."""
     try:
-        found = comfyui_dir.find(config.data["comfyui"])
+        found = location.find(config.data["comfyui"])
     except AioError:
         return None   # listing needs no engine; `run` and `setup` say what is wrong with it
-    return comfyui_dir.models_dir(found.path) if found else None
+    return location.models_dir(found.path) if found else None
 
 
 def chosen_modes(command: Command) -> Sequence[str]:
@@ -54,7 +57,7 @@ def models(command: Command) -> int:
     terminal.answer(f"{need:7.2f} GB needed ({choices}), {have:.2f} GB here, {need - have:.2f} GB missing")
     for line in download.disks(found, folder, hub_cache()):
         terminal.answer(line)
-    unfit = choose.unfit(config, device()) if config.engine != "preview" else ""
+    unfit = engines.unfit(config, device()) if config.engine != "preview" else ""
     if unfit and "fetch" not in command.options:
         terminal.answer(f"warning: {unfit}")
     if "fetch" in command.options:
@@ -71,7 +74,7 @@ def models(command: Command) -> int:
 
 def setup(command: Command) -> int:
     """Bring ComfyUI and the packs that the configuration names to their pins."""
-    from aio import provision
+    from aio.comfyui import provision
 
     config = command.compose()
     with Console() as console:
@@ -84,7 +87,7 @@ def setup(command: Command) -> int:
 
 def write_fidelity(command: Command) -> int:
     """`check --fidelity`: write docs/FIDELITY.md, which is about all that aio ships."""
-    from aio import fidelity_table
+    from aio.check import fidelity_table
 
     if command.overrides or command.params or command.config_dirs:
         raise ConfigError("check --fidelity: docs/FIDELITY.md is about every mode and preset of aio; give no other words")
@@ -94,7 +97,7 @@ def write_fidelity(command: Command) -> int:
 
 def doctor(command: Command) -> int:
     """Run every mode through the real ComfyUI with tiny random weights."""
-    from aio import doctor as checkup
+    from aio.check import doctor as checkup
 
     with terminal.unheard():
         return checkup.doctor(command.config_dirs, chosen_modes(command), terminal.answer)

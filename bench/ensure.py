@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from fakehub import FakeHub
 
-from aio.registry import ModelRef, RegistryEntry, ensure
+from aio.weights.registry import ModelRef, RegistryEntry, ensure
 
 FILES, ROUNDS, MOST_MS, REPO = 12, 50, 5.0, "owner/weights"
 

@@ -31,7 +31,7 @@ SECONDS = 5.0   # at 24 fps: 121 frames
 def one(mode: str, width: int, height: int) -> dict[str, float]:
     """Run one job in this process. Seconds of the chain without imports, and peak memory in MB."""
     from aio import config
-    from aio.engines.preview import PreviewEngine
+    from aio.preview.engine import PreviewEngine
     from aio.run import run
     from aio.values import Job
 

@@ -22,17 +22,16 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from aio import config, sheet
+from aio import config, engines
 from aio.cli import VERBS, report
 from aio.command import parse
-from aio.engines import choose
 from aio.run import run as chain
-from aio.sweep import plan, runner
+from aio.sweep import plan, runner, sheet
 from aio.values import Artifacts, Job
 
 COUNTS = (10, 100, 1000)
 PICTURE_MIB = 80
-"""The contact sheet of any number of jobs while it is drawn and packed (aio.contact.PIXELS)."""
+"""The contact sheet of any number of jobs while it is drawn and packed (aio.sweep.contact.PIXELS)."""
 
 
 class StandIn:
@@ -99,7 +98,7 @@ def main() -> int:
     """Print a table and the limits; 1 where one is exceeded."""
     with tempfile.TemporaryDirectory() as place:
         base = config.compose(["mode=t2v", "engine=preview", f"output.dir={place}"])
-        clip = chain(Job(base, {"prompt": "x", "width": 256, "height": 256, "seconds": 0.4}), choose.create("preview", base)).video
+        clip = chain(Job(base, {"prompt": "x", "width": 256, "height": 256, "seconds": 0.4}), engines.create("preview", base)).video
         measure(10, clip)   # imports and first reads
         found = {count: measure(count, clip) for count in COUNTS}
     print("jobs   plan s   ms a job   ms thumbnail   MiB peak")

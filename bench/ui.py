@@ -130,7 +130,7 @@ def raw(port: int):
 def direct(folder: Path):
     """The same job without a page."""
     from aio.config import compose
-    from aio.engines.choose import create
+    from aio.engines import create
     from aio.run import run
     from aio.values import Job
 

@@ -43,7 +43,7 @@ def job(config: Any, seed: int, output: Path) -> Any:
 def engine(folder: Path) -> Any:
     """An aio engine on the CPU."""
     from aio import config as configuration
-    from aio.engines.comfyui import ComfyUIEngine
+    from aio.comfyui.engine import ComfyUIEngine
 
     return ComfyUIEngine(configuration.compose(["mode=t2v", "preset=fast"]), work_dir=folder / "work", models_dir=folder / "models", cpu=True)
 
@@ -68,11 +68,10 @@ def through_aio(folder: Path, seeds: list[int]) -> list[float]:
 def bare(folder: Path, prompts: list[dict[str, Any]]) -> list[float]:
     """Seconds of each prompt through PromptExecutor alone, the first one with the start. Nothing of aio's engine is used."""
     began = time.perf_counter()
-    from aio import comfyui_dir
     from aio import config as configuration
-    from aio.engines import torch_compat
+    from aio.comfyui import location, torch_compat
 
-    sys.path.insert(0, str(comfyui_dir.find(configuration.compose().data["comfyui"]).path))
+    sys.path.insert(0, str(location.find(configuration.compose().data["comfyui"]).path))
     import comfy.options
 
     comfy.options.enable_args_parsing(False)
@@ -121,7 +120,7 @@ def _executor() -> Callable[[dict[str, Any]], None]:
 def in_turn(folder: Path, seeds: list[int]) -> list[list[float]]:
     """Seconds of each warm job, bare and through aio, which take turns. The same seed again under another prefix only writes its mp4."""
     from aio import config as configuration
-    from aio.engines import comfyui_boot
+    from aio.comfyui import boot
     from aio.run import run
 
     made, config = engine(folder), configuration.compose(["mode=t2v", "preset=fast"])
@@ -135,7 +134,7 @@ def in_turn(folder: Path, seeds: list[int]) -> list[list[float]]:
             began = time.perf_counter()
             made._worker.submit(lambda prompt=prompt: execute(prompt)).result()   # aio's own thread: torch keeps a pool for each
             alone = time.perf_counter() - began
-            comfy.utils.set_progress_bar_global_hook(comfyui_boot._steps)
+            comfy.utils.set_progress_bar_global_hook(boot._steps)
             began = time.perf_counter()
             run(job(config, seed, folder / "out"), made)
             found.append([alone, time.perf_counter() - began])
@@ -143,7 +142,7 @@ def in_turn(folder: Path, seeds: list[int]) -> list[list[float]]:
 
 
 def _narrow() -> Any:
-    from aio import tinyweights
+    from aio.comfyui import tinyweights
 
     return tinyweights.narrow()
 
@@ -151,7 +150,8 @@ def _narrow() -> Any:
 def prompts_of(folder: Path, seeds: list[int]) -> list[dict[str, Any]]:
     """The prompts that the chain makes of the jobs."""
     from aio import config as configuration
-    from aio import patch, request, workflow
+    from aio import request
+    from aio.graph import patch, workflow
 
     config, made = configuration.compose(["mode=t2v", "preset=fast"]), []
     for seed in seeds:

@@ -16,8 +16,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from aio import cli, whole
-from aio.engines.preview import PreviewEngine
+from aio import cli
+from aio.machine import whole
+from aio.preview.engine import PreviewEngine
 
 CALLS = {"open", "os.link", "os.rename", "os.remove", "os.mkdir"}
 """What Python tells an audit hook of before it is done."""

@@ -12,10 +12,12 @@ from typing import Any
 
 import pytest
 
-from aio import comfyui_dir, doctor, registry, tinyweights
 from aio import config as configuration
+from aio.check import doctor
+from aio.comfyui import location, tinyweights
 from aio.errors import AioError
 from aio.values import Artifacts, Event, Prompt, Request
+from aio.weights import registry
 
 NEEDED = ("torch", "torchvision", "torchaudio", "aiohttp", "torchsde", "transformers", "sentencepiece")
 
@@ -24,7 +26,7 @@ NEEDED = ("torch", "torchvision", "torchaudio", "aiohttp", "torchsde", "transfor
 def why_not() -> str:
     """Why the real ComfyUI cannot run here and what to do about it, empty where it can."""
     try:
-        found = comfyui_dir.find(configuration.compose().data["comfyui"])
+        found = location.find(configuration.compose().data["comfyui"])
     except AioError as error:
         return str(error)
     if found is None:
@@ -36,7 +38,7 @@ def why_not() -> str:
 @cache
 def engine(folder: Path) -> Any:
     """The started engine; `folder` holds its work and its tiny models. No tiny stand-in exists for `engine.missing`."""
-    from aio.engines.comfyui import ComfyUIEngine
+    from aio.comfyui.engine import ComfyUIEngine
 
     config = configuration.compose()
     made = ComfyUIEngine(config, work_dir=folder / "work", models_dir=folder / "models", cpu=True)
@@ -47,7 +49,7 @@ def engine(folder: Path) -> Any:
 
 
 class Comfy:
-    """Runs cases of aio.doctor: small jobs on sample media."""
+    """Runs cases of aio.check.doctor: small jobs on sample media."""
 
     def __init__(self, folder: Path):
         self.engine, self.events = engine(folder), list[Event]()

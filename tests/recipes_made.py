@@ -5,11 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from aio import provenance, request
+from aio import request
 from aio.command import parse
-from aio.patch import apply, render
+from aio.graph.patch import apply, render
+from aio.graph.workflow import load
+from aio.recipe import provenance
 from aio.values import Job
-from aio.workflow import load
 
 SMALL = ("width=256", "height=256", "seconds=0.4", "engine=preview")
 

@@ -5,10 +5,11 @@ import json
 
 import pytest
 
-from aio import bounds, config, fields, request, schema
+from aio import config, fields, request
 from aio.cli import main
 from aio.errors import InputError, InvalidParams
-from aio.schema import Input, NodeClass
+from aio.graph import bounds, schema
+from aio.graph.schema import Input, NodeClass
 from aio.values import Job
 
 LONG = "seconds=20 and fps=50 make 1001, above the 1000 that 11 Empty audio latent (LTXVEmptyLatentAudio) takes as frames_number"

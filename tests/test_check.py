@@ -4,8 +4,10 @@ import dataclasses
 
 import pytest
 
-from aio import check, config, nodecheck, schema, workflow
+from aio import check, config
+from aio.check import nodecheck
 from aio.cli import main
+from aio.graph import schema, workflow
 
 MODES = config.choices("mode")
 

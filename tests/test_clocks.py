@@ -14,12 +14,13 @@ import numpy as np
 import pytest
 from realcomfyui import comfy, comfy_folder  # noqa: F401  fixtures
 
-from aio import config, patch, request, workflow
-from aio.engines.preview import PreviewEngine
+from aio import config, request
 from aio.errors import MediaError
+from aio.graph import patch, workflow
 from aio.media import Clip, probe, stage_media
 from aio.media.clock import Clock
 from aio.media.streams import read_sound, write_wav
+from aio.preview.engine import PreviewEngine
 from aio.values import Job
 
 SIZE = (128, 64)

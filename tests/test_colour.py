@@ -16,12 +16,13 @@ import pytest
 from av.bitstream import BitStreamFilterContext
 from realcomfyui import comfy, comfy_folder  # noqa: F401
 
-from aio import config, whole
-from aio.engines.comfyui_output import tagged
-from aio.engines.preview import PreviewEngine
+from aio import config
+from aio.comfyui.output import tagged
 from aio.errors import MediaError
+from aio.machine import whole
 from aio.media import Clip, colour, probe, stage_media, tags
 from aio.media.streams import opened, write_mp4
+from aio.preview.engine import PreviewEngine
 from aio.run import run
 from aio.values import Job
 

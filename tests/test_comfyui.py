@@ -13,9 +13,12 @@ from pathlib import Path
 import pytest
 from realcomfyui import comfy, comfy_folder  # noqa: F401  fixtures
 
-from aio import comfyui_dir, doctor, provenance, schema
 from aio import config as configuration
+from aio.check import doctor
+from aio.comfyui import location
 from aio.errors import Cancelled, EngineError, OutputError, WorkflowError
+from aio.graph import schema
+from aio.recipe import provenance
 
 pytestmark = pytest.mark.comfyui
 ROOT = Path(__file__).resolve().parent.parent
@@ -64,7 +67,7 @@ def test_it_starts_from_the_repository_whose_app_is_another_one(comfy):  # noqa:
 
 
 def test_it_says_which_comfyui_it_is(comfy):  # noqa: F811
-    pins = comfyui_dir.parse(configuration.compose().data["comfyui"])
+    pins = location.parse(configuration.compose().data["comfyui"])
     assert comfy.engine.revision == f"v{pins.version} {pins.comfyui.revision[:8]}"
     assert comfy.run(*T2V).engine == f"comfyui {comfy.engine.revision}"
 

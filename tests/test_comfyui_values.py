@@ -5,8 +5,9 @@ import dataclasses
 import pytest
 from realcomfyui import comfy, comfy_folder  # noqa: F401  fixtures
 
-from aio import bounds, patch, provenance, schema, sidecar, workflow
 from aio.errors import WorkflowError
+from aio.graph import bounds, patch, schema, workflow
+from aio.recipe import provenance, sidecar
 
 pytestmark = pytest.mark.comfyui
 T2V = ("mode=t2v", "preset=fast")

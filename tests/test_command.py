@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from aio import config
 from aio.command import parse
+from aio.config.grammar import literal
 from aio.errors import ConfigError, InvalidParams
-from aio.grammar import literal
 from aio.sweep.axes import axes
 
 VERBS = ("run", "check", "plan")

@@ -2,7 +2,7 @@
 
 import io
 
-from aio.console import Console, detail
+from aio.command.console import Console, detail
 from aio.values import Event
 
 EVENTS = [

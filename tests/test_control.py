@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from realcomfyui import comfy, comfy_folder  # noqa: F401  fixtures
 
-from aio import check, config, tinyweights
+from aio import check, config
+from aio.comfyui import tinyweights
 from aio.media.probe import probe
 from aio.media.stage import Clip, stage_media
 from aio.media.streams import frames_of

@@ -7,10 +7,12 @@ import yaml
 from realcomfyui import comfy, comfy_folder  # noqa: F401  fixtures
 
 from aio import config as configuration
-from aio import device, doctor, plan, registry
-from aio.engines import choose
+from aio import engines
+from aio.check import doctor, plan
 from aio.errors import ConfigError, InputError
+from aio.machine import device
 from aio.values import Job
+from aio.weights import registry
 
 MODES = ("mode=t2v", "mode=i2v", "mode=lipsync", "mode=style", "mode=keyframe", "mode=a2v")
 
@@ -21,13 +23,13 @@ def machine(monkeypatch):
     def become(kind, memory=0.0):
         configuration._compose.cache_clear()
         monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-        monkeypatch.setattr("aio.device.platform.system", lambda: "Darwin" if kind == "mps" else "Linux")
-        monkeypatch.setattr("aio.device.platform.machine", lambda: "arm64" if kind == "mps" else "x86_64")
-        monkeypatch.setattr("aio.device.shutil.which", lambda name: "/usr/bin/nvidia-smi" if kind == "cuda" else None)
+        monkeypatch.setattr("aio.machine.device.platform.system", lambda: "Darwin" if kind == "mps" else "Linux")
+        monkeypatch.setattr("aio.machine.device.platform.machine", lambda: "arm64" if kind == "mps" else "x86_64")
+        monkeypatch.setattr("aio.machine.device.shutil.which", lambda name: "/usr/bin/nvidia-smi" if kind == "cuda" else None)
         real = device.Path.exists
-        monkeypatch.setattr("aio.device.Path.exists", lambda path: kind == "cuda" if "nvidia" in str(path) else real(path))
+        monkeypatch.setattr("aio.machine.device.Path.exists", lambda path: kind == "cuda" if "nvidia" in str(path) else real(path))
         page = 16384
-        monkeypatch.setattr("aio.device.os.sysconf", lambda name: page if name == "SC_PAGE_SIZE" else int(memory * 1e9 / page))
+        monkeypatch.setattr("aio.machine.device.os.sysconf", lambda name: page if name == "SC_PAGE_SIZE" else int(memory * 1e9 / page))
         assert device.device() == kind
 
     yield become
@@ -42,7 +44,7 @@ def choices(*overrides):
 @pytest.mark.parametrize("kind", ["cuda", None])
 def test_elsewhere_the_defaults_stay(machine, kind):
     machine(kind, 512)
-    assert choices() == ("fp8", "balanced") and choose.unfit(configuration.compose(["mode=t2v"]), kind) == ""
+    assert choices() == ("fp8", "balanced") and engines.unfit(configuration.compose(["mode=t2v"]), kind) == ""
 
 
 @pytest.mark.parametrize(("memory", "overrides", "chosen"), [
@@ -68,7 +70,7 @@ def test_on_a_mac_what_is_left_open_is_what_its_gpu_and_its_memory_can_do(machin
 def test_every_default_of_a_mac_makes_a_graph_that_its_gpu_can_compute(machine, memory, mode):
     machine("mps", memory)
     config = configuration.compose([mode])
-    assert "mps" in config.data["model"]["devices"] and choose.unfit(config, "mps") == ""
+    assert "mps" in config.data["model"]["devices"] and engines.unfit(config, "mps") == ""
     from aio import check
 
     names = [ref.name for ref in registry.models_of(check.draw(check.sample(config, {}))[1])]
@@ -87,9 +89,9 @@ def test_model_fp8_is_refused_on_a_mac_before_anything_is_fetched_and_the_others
     machine("mps", 128)
     for engine in ("auto", "comfyui"):
         with pytest.raises(ConfigError) as error:
-            choose.choose(configuration.compose(["mode=t2v", "model=fp8", f"engine={engine}"]))
+            engines.choose(configuration.compose(["mode=t2v", "model=fp8", f"engine={engine}"]))
         assert str(error.value) == "model: fp8 cannot run on this machine's mps device; choose model=bf16 or model=gguf"
-    assert choose.choose(configuration.compose(["mode=t2v", "model=fp8", "engine=preview"]))[0] == "preview"
+    assert engines.choose(configuration.compose(["mode=t2v", "model=fp8", "engine=preview"]))[0] == "preview"
 
 
 def test_plan_says_so_and_the_command_ends_with_it(machine, capsys, monkeypatch, tmp_path):
@@ -120,7 +122,7 @@ def test_the_models_and_the_page_see_the_same_precision(machine, capsys):
 
 
 def test_a_command_line_that_was_made_on_a_mac_makes_the_same_elsewhere(machine):
-    from aio.remade import remake
+    from aio.replay.remade import remake
 
     machine("mps", 128)
     config = configuration.compose(["mode=t2v"])
@@ -144,9 +146,9 @@ def test_the_memory_that_bf16_asks_for_follows_from_its_size():
 ])
 @pytest.mark.comfyui
 def test_a_type_that_mps_lacks_is_told_in_words(reason, comfy, tmp_path):  # noqa: F811
-    from aio.engines import comfyui_errors
+    from aio.comfyui import failures
 
-    error = comfyui_errors.failed(TypeError(reason), "1", {"1": {"class_type": "KSampler", "inputs": {}}}, "Stage 1", {}, tmp_path)
+    error = failures.failed(TypeError(reason), "1", {"1": {"class_type": "KSampler", "inputs": {}}}, "Stage 1", {}, tmp_path)
     assert ("choose model=bf16" in str(error)) == ("Float8" in reason) and "choose" in str(error)
 
 

@@ -18,11 +18,11 @@ import pytest
 import yaml
 from fakehub import COMMIT, DATA, KEY, NAME, REF, REPO, child, ensure, entry, part_of, sha256
 
-from aio import download
-from aio.download import rules
 from aio.errors import Cancelled, ConfigError, ModelMissing, OutputError
-from aio.registry import ModelRef, parse, status
-from aio.registry import cache as disk
+from aio.weights import download
+from aio.weights.download import rules
+from aio.weights.registry import ModelRef, parse, status
+from aio.weights.registry import cache as disk
 
 cache, hub = fakehub.cache, fakehub.hub   # fixtures
 

@@ -14,9 +14,12 @@ from pathlib import Path
 import pytest
 from realcomfyui import why_not
 
-from aio import comfyui_dir, doctor, provenance, schema, workflow
 from aio import config as configuration
-from aio.engines.preview import PreviewEngine
+from aio.check import doctor
+from aio.comfyui import location
+from aio.graph import schema, workflow
+from aio.preview.engine import PreviewEngine
+from aio.recipe import provenance
 from aio.values import ignore
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -88,7 +91,7 @@ def page(tmp_path_factory, mp4):
 
     base = tmp_path_factory.mktemp("editor")
     media_and_models([mp4[1], *(workflow.load(path) for path in WORKFLOWS)], base)
-    comfyui = comfyui_dir.find(configuration.compose().data["comfyui"]).path
+    comfyui = location.find(configuration.compose().data["comfyui"]).path
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from aio import cli, config, errors, faults, paths
+from aio import cli, config, errors
+from aio.machine import faults, paths
 
 SMALL = ["mode=t2v", "prompt=a secret wish", "width=256", "height=256", "seconds=0.4", "engine=preview"]
 
@@ -153,7 +154,7 @@ def test_a_destructor_that_fails_is_not_for_the_user(monkeypatch, capsys):
 
 @pytest.mark.parametrize("error", [RuntimeError("odd"), SystemExit(0), MemoryError()])
 def test_a_job_of_a_sweep_ends_in_words_and_the_others_run(error, monkeypatch, tmp_path, capsys):
-    from aio.engines.preview import PreviewEngine
+    from aio.preview.engine import PreviewEngine
 
     execute = PreviewEngine.execute
 

@@ -5,7 +5,8 @@ import math
 import pytest
 from realcomfyui import comfy, comfy_folder  # noqa: F401  fixtures
 
-from aio import check, comfyui_dir, config
+from aio import check, config
+from aio.comfyui import location
 
 
 def drawn(mode, preset="quality", **params):
@@ -45,10 +46,10 @@ def test_quality_compresses_pictures_as_the_model_was_trained_and_holds_keyframe
 
 
 def test_the_bundled_pack_is_at_its_pin_and_named_in_every_recipe():
-    pins = comfyui_dir.parse(config.compose().data["comfyui"])
+    pins = location.parse(config.compose().data["comfyui"])
     pin = pins.pack("ComfyUI-aio")
-    place = comfyui_dir.pack_place(comfyui_dir.ROOT, pin)
-    assert comfyui_dir.pack_revision(place, pin) == pin.revision, f"write this into conf/comfyui/pins.yaml: {comfyui_dir.pack_revision(place, pin)}"
+    place = location.pack_place(location.ROOT, pin)
+    assert location.pack_revision(place, pin) == pin.revision, f"write this into conf/comfyui/pins.yaml: {location.pack_revision(place, pin)}"
 
 
 class Steps:

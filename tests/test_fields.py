@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aio.conditions import holds
 from aio.errors import InvalidParams
 from aio.fields import Field, check, unused
+from aio.fields.conditions import holds
 
 WIDTH = Field("width", "INT", default=768, min=256, max=1920, step=64)
 CFG = Field("cfg", "FLOAT", default=1.0, min=1.0, max=20.0, step=0.1)

@@ -15,14 +15,16 @@ from PIL import Image
 from realcomfyui import comfy, comfy_folder  # noqa: F401
 from recipes_made import job_of, recipe_of
 
-from aio import check, config, geometry, plan, request
+from aio import check, config, request
+from aio.check import plan
 from aio.cli import main
 from aio.command import parse
-from aio.engines import storyboard
-from aio.engines.preview import PreviewEngine
 from aio.errors import ConfigError, InvalidParams
+from aio.fields import geometry
 from aio.media import Clip, probe, stage_media
 from aio.media.streams import frames_of, write_mp4, write_wav
+from aio.preview import storyboard
+from aio.preview.engine import PreviewEngine
 from aio.replay import line, replay
 from aio.ui import cards, catalogue, forms
 from aio.values import Job, Media, ignore

@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from aio import config, workflow
+from aio import config
 from aio.cli import main
 from aio.config import files, foreign
 from aio.errors import ConfigError, WorkflowError
+from aio.graph import workflow
 
 HEAD = "# @package _global_\n"
 MODE = HEAD + "defaults: [t2v, _self_]\nmode: {name: mine, workflow: t2v.json}\n"

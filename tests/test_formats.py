@@ -10,7 +10,7 @@ from aio import config, request
 from aio.cli import main
 from aio.errors import ConfigError, InvalidParams
 from aio.fields import Field, check
-from aio.formats import FORMATS, NUMBERS_MAX, read
+from aio.fields.formats import FORMATS, NUMBERS_MAX, read
 from aio.values import Job
 
 

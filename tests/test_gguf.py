@@ -5,12 +5,16 @@ import itertools
 import pytest
 from realcomfyui import comfy, comfy_folder  # noqa: F401  fixtures
 
-from aio import check, check_table, config, doctor, registry, schema, tinyweights, workflow
+from aio import check, config
+from aio.check import doctor, table
 from aio.cli import main
-from aio.engines.preview import PreviewEngine
+from aio.comfyui import tinyweights
 from aio.errors import InvalidParams
+from aio.graph import schema, workflow
+from aio.preview.engine import PreviewEngine
 from aio.request import unoffered
 from aio.values import ignore
+from aio.weights import registry
 
 MODES = config.choices("mode")
 GGUF = ("model=gguf", "preset=fast")
@@ -68,7 +72,7 @@ def test_the_check_calls_such_a_pair_not_offered_and_no_fault(capsys):
     rows = {row.preset: row for row in first if row.model == "gguf"}
     assert [bool(rows[preset].note) for preset in ("fast", "balanced", "quality")] == [False, True, True]
     assert not any(row.faults for row in rows.values()) and rows["fast"].nodes
-    assert check_table.table(rows.values(), print) == 0
+    assert table.table(rows.values(), print) == 0
     assert "not offered: variant: preset quality needs 'dev'" in capsys.readouterr().out
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from aio import check, config
-from aio.patch import render
+from aio.graph.patch import render
 
 GOLDEN = Path(__file__).parent / "golden"
 CASES = [(mode, preset) for mode in config.choices("mode") for preset in config.choices("preset")]

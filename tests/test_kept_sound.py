@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from realcomfyui import comfy, comfy_folder  # noqa: F401  fixtures
 
-from aio import check, config, geometry
+from aio import check, config
+from aio.fields import geometry
+from aio.graph.shapes import sound as arithmetic
 from aio.media.streams import read_sound, write_mp4, write_wav
-from aio.shapes import sound as arithmetic
 
 RATE = 48000
 BRIEF = {"sigmas": "1.0, 0.5, 0.0", "stage_2_sigmas": "0.9, 0.0"}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from aio import sidecar
+from aio.recipe import sidecar
 
 HERE = Path(__file__).resolve().parent
 SHM = Path("/dev/shm")

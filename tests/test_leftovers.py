@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from aio import config, leftovers, whole
+from aio import config, engines
 from aio.cli import main
-from aio.engines import choose
+from aio.machine import whole
 from aio.media import stale
+from aio.recipe import leftovers
 from aio.run import run
 from aio.values import Job
 
@@ -27,7 +28,7 @@ def home(tmp_path, monkeypatch):
     (tmp_path / "tmp").mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
     monkeypatch.setenv("AIO_WORK_DIR", str(tmp_path / "work"))
-    monkeypatch.setattr(choose, "_engines", {})
+    monkeypatch.setattr(engines, "_engines", {})
     monkeypatch.setattr(leftovers, "_looked", {})
     monkeypatch.setattr(stale, "_looked", {})
     monkeypatch.chdir(tmp_path)
@@ -37,7 +38,7 @@ def home(tmp_path, monkeypatch):
 @pytest.fixture(scope="session")
 def clip(tmp_path_factory):
     """A finished clip."""
-    from aio.engines.preview import PreviewEngine
+    from aio.preview.engine import PreviewEngine
 
     folder = tmp_path_factory.mktemp("made")
     job = Job(config.compose(["mode=t2v", "engine=preview", f"output.dir={folder}"]), {"prompt": "x", "width": 256, "height": 256, "seconds": 0.4})
@@ -202,7 +203,7 @@ def test_no_beginning_of_an_mp4_counts_as_one(clip, tmp_path):
 
 
 def test_an_engine_removes_what_it_left_half_written_and_a_stopped_one_all(clip, tmp_path):
-    from aio.engines.comfyui_output import JobFiles
+    from aio.comfyui.output import JobFiles
 
     half, finished, others = (tmp_path / "aio" / name for name in ("0123456789ab_00001_.mp4", "0123456789ab_00002_.mp4", "0123456789ac_00001_.mp4"))
     half.parent.mkdir()

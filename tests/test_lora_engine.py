@@ -73,7 +73,7 @@ def larger(key, tensor):
 
 def unknown_model(monkeypatch):
     """As for a network or a file whose header tells nothing: the log alone decides."""
-    monkeypatch.setattr("aio.lorafit._weights", lambda path, rules: None)
+    monkeypatch.setattr("aio.weights.lorafit._weights", lambda path, rules: None)
 
 
 def warnings(comfy):  # noqa: F811
@@ -133,7 +133,7 @@ def test_the_chain_warns_of_a_part_once_and_runs(comfy, lora, tmp_path, monkeypa
 
 def chain(comfy, folder, monkeypatch):  # noqa: F811
     """Run a job as a command does, with weights of other sizes than the registry's; its events."""
-    from aio import tinyweights
+    from aio.comfyui import tinyweights
 
     monkeypatch.setattr("aio.run.ensure", lambda refs, registry, models_dir, on_event, rules: configured(refs, models_dir))
     events = []
@@ -144,7 +144,7 @@ def chain(comfy, folder, monkeypatch):  # noqa: F811
 
 
 def configured(refs, models_dir):
-    from aio import registry
+    from aio.weights import registry
 
     return registry.status(refs, {}, models_dir)
 

@@ -10,10 +10,11 @@ import os
 import pytest
 
 from aio import config as configuration
-from aio import lorafit, plan, registry, tensorfile
-from aio.engines.comfyui_weights import Weights
+from aio.check import plan
+from aio.comfyui.loaded import Weights
 from aio.errors import ConfigError, WeightsMismatch
 from aio.values import Job
+from aio.weights import lorafit, registry, tensorfile
 
 LORA, MODEL = "ltx-2-19b-lora-camera-control-static.safetensors", "ltx-2.3-22b-distilled-fp8.safetensors"
 T2V = ("mode=t2v", "preset=fast", "lora=[camera_static]")
@@ -52,7 +53,7 @@ def lora(layers=LAYERS, out=64, columns=48, form="diffusion_model.{}", up=".lora
 @pytest.fixture
 def models(tmp_path, monkeypatch):
     """A models folder with a small checkpoint; `put` adds files."""
-    monkeypatch.setattr("aio.registry.disk.expected", lambda entry, path: None)
+    monkeypatch.setattr("aio.weights.registry.disk.expected", lambda entry, path: None)
 
     class Models:
         folder = tmp_path / "models"

@@ -15,15 +15,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from aio import shapes
+from aio.comfyui.output import artifacts
 from aio.config import compose
-from aio.contact import thumbnail
-from aio.engines.comfyui_output import artifacts
 from aio.errors import AioError, ConfigError, EngineError, InvalidParams, MediaError, WorkflowError
+from aio.graph import shapes
 from aio.media import Clip, Limits, pictures, probe, stage_media
 from aio.media.bounds import USUAL, regular
 from aio.media.streams import opened, read_sound, write_mp4, write_wav
 from aio.request import validate
+from aio.sweep.contact import thumbnail
 from aio.ui import gallery, uploads
 from aio.values import Job
 

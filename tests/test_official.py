@@ -6,7 +6,8 @@ import json
 import pytest
 import yaml
 
-from aio import config, constants, fidelity, fidelity_table
+from aio import config
+from aio.check import constants, fidelity, fidelity_table
 from aio.cli import main
 from aio.errors import ConfigError
 

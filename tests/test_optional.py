@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from realcomfyui import comfy, comfy_folder  # noqa: F401  fixtures
 
-from aio import config, run, tinyweights
+from aio import config, run
 from aio.cli import main
+from aio.comfyui import tinyweights
 from aio.values import Job
 
 MODE = "# @package _global_\ndefaults: [base/ltx23, base/two_stage, base/made_sound, _self_]\nmode: {name: own, workflow: t2v.json}\n"
@@ -52,8 +53,8 @@ def test_a_section_that_every_run_needs_is_asked_for_before_anything_runs(sectio
 
 
 def test_a_stage_of_a_sampler_without_steps_is_no_failure():
-    from aio.engines.preview import _Progress
-    from aio.shapes import SamplerFacts
+    from aio.graph.shapes import SamplerFacts
+    from aio.preview.engine import _Progress
 
     progress = _Progress({"1": "Sampling"}, [SamplerFacts("1", "", 0, 1, 100, 0)], lambda event: None)
     progress.reach(1.0)
@@ -76,9 +77,9 @@ def test_the_real_engine_makes_a_clip_each_time_without(section, own, comfy, tmp
 @pytest.mark.comfyui
 def test_a_finished_clip_of_the_real_engine_outlives_whatever_comes_after_it(own, comfy, tmp_path, monkeypatch):  # noqa: F811
     """Its facts cannot be read, the disk is full: the clip stays, and the message says where."""
-    from aio import outputs
-    from aio.engines import comfyui as module
+    from aio.comfyui import engine as module
     from aio.errors import AioError
+    from aio.recipe import outputs
 
     monkeypatch.setattr(run, "ensure", lambda *args, **rest: [])
     composed = config.compose(["mode=own", "preset=fast", f"output.dir={tmp_path / 'out'}"], [own()])

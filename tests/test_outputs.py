@@ -14,11 +14,12 @@ from pathlib import Path
 import pytest
 
 from aio import config as configuration
-from aio import outputs, sidecar, whole
+from aio import engines
 from aio.cli import main
-from aio.engines import choose
-from aio.engines.preview import PreviewEngine
 from aio.errors import Cancelled, ConfigError, OutputError
+from aio.machine import whole
+from aio.preview.engine import PreviewEngine
+from aio.recipe import outputs, sidecar
 from aio.sweep import folder as store
 from aio.sweep.axes import Spec
 from aio.sweep.runner import Runner
@@ -104,7 +105,7 @@ def elsewhere(tmp_path, monkeypatch):
     (tmp_path / "tmp").mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
     monkeypatch.setenv("AIO_WORK_DIR", str(tmp_path / "work"))
-    monkeypatch.setattr(choose, "_engines", {})
+    monkeypatch.setattr(engines, "_engines", {})
     return tmp_path / "tmp"
 
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aio import outside, paths
 from aio.errors import InputError, OutputError
+from aio.machine import outside, paths
 
 
 @pytest.mark.parametrize(("text", "why"), [

@@ -4,8 +4,8 @@ import pytest
 from realcomfyui import comfy, comfy_folder  # noqa: F401  fixtures
 
 from aio import config as configuration
-from aio import doctor
-from aio.engines.preview import PreviewEngine
+from aio.check import doctor
+from aio.preview.engine import PreviewEngine
 from aio.values import ignore
 
 pytestmark = pytest.mark.comfyui

@@ -7,10 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aio import check, config, registry, workflow
+from aio import check, config
 from aio.errors import ConfigError, PatchError
-from aio.patch import apply, render
+from aio.graph import workflow
+from aio.graph.patch import apply, render
 from aio.values import Operation
+from aio.weights import registry
 
 MODES, PRESETS, LORAS = (config.choices(group) for group in ("mode", "preset", "lora"))
 

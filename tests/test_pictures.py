@@ -14,7 +14,8 @@ import pytest
 from PIL import Image, ImageCms
 from realcomfyui import comfy, comfy_folder  # noqa: F401
 
-from aio import config, plan, request
+from aio import config, request
+from aio.check import plan
 from aio.errors import InvalidParams, MediaError
 from aio.media import Clip, originals, pictures, probe, sha256, stage_media
 from aio.values import Job

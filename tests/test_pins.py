@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from aio import comfyui_dir, config
+from aio import config
+from aio.comfyui import location
 
 ROOT = Path(__file__).resolve().parent.parent
-PINS = comfyui_dir.parse(config.compose(["mode=t2v"]).data["comfyui"])
+PINS = location.parse(config.compose(["mode=t2v"]).data["comfyui"])
 
 
 @pytest.mark.skipif(not (ROOT / ".git").exists(), reason="not a git checkout, so there is no gitlink to compare")
@@ -29,7 +30,7 @@ def test_every_pin_is_a_full_commit():
 
 
 def test_manifest_and_node_schema_were_made_from_the_pin():
-    assert json.loads(comfyui_dir.MANIFEST.read_text())["revision"] == PINS.comfyui.revision
+    assert json.loads(location.MANIFEST.read_text())["revision"] == PINS.comfyui.revision
     assert PINS.comfyui.revision in (config.PACKAGE / "data" / "node_schema.json").read_text()[:600]
 
 

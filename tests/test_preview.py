@@ -17,12 +17,13 @@ import pytest
 from likeness import similarity
 from PIL import Image
 
-from aio import shapes
-from aio.engines import preview, storyboard, tones
-from aio.engines.preview import PreviewEngine
 from aio.errors import Cancelled, EngineError, OutputError
+from aio.graph import shapes
 from aio.media import Clip, probe, stage_media
 from aio.media.streams import opened, read_sound, write_mp4, write_wav
+from aio.preview import engine as preview
+from aio.preview import storyboard, tones
+from aio.preview.engine import PreviewEngine
 from aio.values import Event, Request, ignore
 
 WORKFLOWS = Path(__file__).resolve().parent.parent / "workflows"

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from aio import comfyui_dir, provision
-from aio.comfyui_dir import Pin, Pins, find, head, manifest, pack_dir, parse
+from aio.comfyui import location, provision
+from aio.comfyui.location import Pin, Pins, find, head, manifest, pack_dir, parse
+from aio.comfyui.provision import process, requirements, setup
 from aio.errors import Cancelled, ConfigError, EngineError, OutputError
-from aio.provision import process, requirements, setup
 
 ROOT = Path(__file__).resolve().parents[1]
 REAL = Path(os.environ.get("AIO_COMFYUI_DIR") or Path.home() / ".cache/aio/comfyui")
@@ -69,12 +69,12 @@ def home(tmp_path, monkeypatch, mirror) -> Path:
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.delenv("AIO_COMFYUI_DIR", raising=False)
     monkeypatch.delenv("AIO_ALLOW_ANY_COMFYUI", raising=False)
-    monkeypatch.setattr(comfyui_dir, "checkout", lambda: None)
+    monkeypatch.setattr(location, "checkout", lambda: None)
     copy = tmp_path / "pinned"
     git(tmp_path, "clone", "-q", str(mirror[0] / "Comfy-Org" / "ComfyUI"), str(copy))
     git(copy, "checkout", "-q", mirror[1].comfyui.revision)
     (tmp_path / "manifest.json").write_text(json.dumps(manifest(copy)))
-    monkeypatch.setattr(comfyui_dir, "MANIFEST", tmp_path / "manifest.json")
+    monkeypatch.setattr(location, "MANIFEST", tmp_path / "manifest.json")
     return tmp_path / "home" / ".cache" / "aio" / "comfyui"
 
 
@@ -272,7 +272,7 @@ def checkout(home, mirror, tmp_path, monkeypatch) -> Path:
     git(root, "init", "-q")
     (root / ".gitmodules").write_text('[submodule "comfyui"]\n\tpath = comfyui\n\turl = https://github.com/Comfy-Org/ComfyUI.git\n')
     git(root, "update-index", "--add", "--cacheinfo", f"160000,{mirror[1].comfyui.revision},comfyui")
-    monkeypatch.setattr(comfyui_dir, "checkout", lambda: root)
+    monkeypatch.setattr(location, "checkout", lambda: root)
     return root
 
 
@@ -310,7 +310,7 @@ def test_a_checkout_without_submodule_uses_the_cache(home, mirror, tmp_path, mon
     root = tmp_path / "aio"
     (root / "conf").mkdir(parents=True)
     git(root, "init", "-q")
-    monkeypatch.setattr(comfyui_dir, "checkout", lambda: root)
+    monkeypatch.setattr(location, "checkout", lambda: root)
     assert setup(mirror[1], install=False).comfyui.path == home
 
 
@@ -324,7 +324,7 @@ def test_the_order_is_the_variable_then_the_submodule_then_the_cache(home, mirro
     assert find(pins).source == "the cache"
     root = tmp_path / "aio"
     shutil.copytree(home, root / "comfyui")
-    monkeypatch.setattr(comfyui_dir, "checkout", lambda: root)
+    monkeypatch.setattr(location, "checkout", lambda: root)
     assert find(pins).source == "the submodule"
     shutil.copytree(home, tmp_path / "third")
     monkeypatch.setenv("AIO_COMFYUI_DIR", str(tmp_path / "third"))

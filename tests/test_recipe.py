@@ -12,10 +12,11 @@ from pathlib import Path
 import av
 import pytest
 
-from aio import config, provenance, replay, sidecar
+from aio import config, replay
 from aio.cli import main
 from aio.command import parse
 from aio.errors import ConfigError, InvalidParams, MediaError
+from aio.recipe import provenance, sidecar
 from aio.sweep import plan
 from aio.sweep.axes import Spec
 
@@ -149,7 +150,7 @@ def test_the_command_line_of_a_clip_makes_it(made, inputs, tmp_path, capsys):
 
 
 def test_an_input_is_found_by_its_content_beside_the_clip_or_here_or_is_given_again(made, inputs, tmp_path, monkeypatch):
-    monkeypatch.setattr("aio.inputs.staging", lambda: [])
+    monkeypatch.setattr("aio.replay.inputs.staging", lambda: [])
     image = shutil.copy(inputs["image"], tmp_path / "face.png")
     video = made("mode=i2v", "prompt=x", f"image={image}", *SMALL)
     Path(image).rename(tmp_path / "outputs" / "renamed.png")
@@ -258,7 +259,7 @@ def test_a_recipe_is_immutable():
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory):
     """A finished clip without anything beside it."""
-    from aio.engines.preview import PreviewEngine
+    from aio.preview.engine import PreviewEngine
     from aio.run import run
     from aio.values import Job
 

@@ -18,11 +18,11 @@ import pytest
 import yaml
 from fakehub import COMMIT, DATA, KEY, NAME, REF, REPO, FakeHub, child, ensure, entry, part_of, sha256
 
-from aio import download
-from aio.download import hub as transfer
 from aio.errors import Cancelled, ConfigError, ModelMissing, OutputError
-from aio.registry import ModelRef, models_of, parse, status
-from aio.registry import cache as disk
+from aio.weights import download
+from aio.weights.download import hub as transfer
+from aio.weights.registry import ModelRef, models_of, parse, status
+from aio.weights.registry import cache as disk
 
 cache, hub = fakehub.cache, fakehub.hub   # fixtures
 
@@ -64,7 +64,7 @@ def test_the_committed_registry_can_be_read_and_every_entry_is_pinned_by_sha256(
 
 
 def test_every_file_that_a_workflow_names_is_in_the_committed_registry():
-    from aio import schema, workflow
+    from aio.graph import schema, workflow
 
     entries = parse(yaml.safe_load((ROOT / "conf/registry/ltx23.yaml").read_text()))
     workflows = sorted((ROOT / "workflows").glob("*.json"))
@@ -424,6 +424,6 @@ def test_a_damaged_memory_of_hashes_is_only_a_slower_run(tmp_path, hub):
 
 def test_importing_the_registry_loads_neither_the_hub_nor_torch():
     heavy = ("huggingface_hub", "torch", "gradio", "filelock")
-    code = f"import sys, aio.registry, aio.download, aio.provision; print([name for name in {heavy} if name in sys.modules])"
+    code = f"import sys, aio.weights.registry, aio.weights.download, aio.comfyui.provision; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.stdout.strip() == "[]", done.stderr

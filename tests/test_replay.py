@@ -9,10 +9,12 @@ import pytest
 import uisite
 from recipes_made import SMALL, hash_of, job_of, recipe_of, typed
 
-from aio import config, provenance, replay, shell
+from aio import config, replay
 from aio.cli import main
 from aio.command import parse
 from aio.errors import ConfigError, InvalidParams, MediaError
+from aio.recipe import provenance
+from aio.replay import shell
 
 ROOT = Path(__file__).resolve().parent.parent
 TEXTS = [
@@ -24,7 +26,7 @@ TEXTS = [
 @pytest.fixture(autouse=True)
 def here(tmp_path, monkeypatch):
     """A folder of its own to work in, without what other tests have staged."""
-    monkeypatch.setattr("aio.inputs.staging", lambda: [tmp_path / "staging"])
+    monkeypatch.setattr("aio.replay.inputs.staging", lambda: [tmp_path / "staging"])
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
     return tmp_path / "work"

@@ -3,9 +3,9 @@
 import json
 from pathlib import Path
 
-from aio import workflow
 from aio.cli import main
 from aio.config import WORKFLOWS
+from aio.graph import workflow
 
 README = Path(__file__).resolve().parent.parent / "README.md"
 

@@ -11,10 +11,11 @@ from types import SimpleNamespace
 import pytest
 from realcomfyui import comfy, comfy_folder  # noqa: F401  fixtures
 
-from aio import check, config, duration, schema
+from aio import check, config
 from aio.errors import WorkflowError
-from aio.shapes import Result, interpret, result, samplers, sound
-from aio.shapes.values import Audio, AudioLatent, AVLatent, Images, Picture, Video, VideoLatent
+from aio.graph import duration, schema
+from aio.graph.shapes import Result, interpret, result, samplers, sound
+from aio.graph.shapes.values import Audio, AudioLatent, AVLatent, Images, Picture, Video, VideoLatent
 from aio.values import Media
 
 WORKFLOWS = Path(__file__).resolve().parent.parent / "workflows"

@@ -12,10 +12,11 @@ from html.parser import HTMLParser
 import pytest
 from PIL import Image
 
-from aio import contact, sheet, whole
 from aio.cli import main
-from aio.engines.choose import create
+from aio.engines import create
 from aio.errors import ConfigError
+from aio.machine import whole
+from aio.sweep import contact, sheet
 from aio.sweep import folder as store
 from aio.sweep.folder import Cell
 

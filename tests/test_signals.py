@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from aio import config, signals
+from aio import config
 from aio.errors import Cancelled, EngineError
+from aio.machine import signals
 
 SMALL = ["mode=t2v", "prompt=x", "width=256", "height=256", "seconds=0.4", "engine=preview"]
 LONG = ["mode=t2v", "prompt=x", "width=1920", "height=1088", "seconds=20", "engine=preview"]

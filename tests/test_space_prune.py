@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from aio import config, request
-from aio.engines.preview import PreviewEngine
+from aio.preview.engine import PreviewEngine
 from aio.run import run
 from aio.spaces import prune as module
 from aio.spaces.prune import keep_pruning, prune, rules

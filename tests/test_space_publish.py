@@ -11,18 +11,19 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from aio import cli, comfyui_dir, config
+from aio import cli, config
+from aio.comfyui import location
+from aio.comfyui.provision import requirements
 from aio.command import Command
 from aio.errors import ConfigError
-from aio.provision import requirements
-from aio.registry import RegistryEntry
 from aio.spaces import needs, publish, rules, verb
 from aio.spaces.preload import choose
 from aio.spaces.publish import Publication, card_of, drift, publication
+from aio.weights.registry import RegistryEntry
 
 ROOT = Path(__file__).resolve().parent.parent
 REAL = Path(os.environ.get("AIO_COMFYUI_DIR") or Path.home() / ".cache/aio/comfyui")
-PINS = comfyui_dir.parse(config.compose(["mode=t2v"]).data["comfyui"])
+PINS = location.parse(config.compose(["mode=t2v"]).data["comfyui"])
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +106,7 @@ def test_packs_that_a_model_of_the_page_needs_bring_their_requirements(made):
 
 def test_requirements_of_another_commit_are_refused():
     with pytest.raises(ConfigError, match=r"the requirements of ComfyUI at 1{40} are not on record: run `python -m aio setup`"):
-        needs.recorded(comfyui_dir.Pin("ComfyUI", "https://example.org/x", "1" * 40))
+        needs.recorded(location.Pin("ComfyUI", "https://example.org/x", "1" * 40))
 
 
 @pytest.mark.parametrize("pin", [PINS.comfyui, *(pin for pin in PINS.packs.values() if not pin.bundled)], ids=lambda pin: pin.name)

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 from fakehub import COMMIT, FakeHub
 
-from aio import comfyui_dir
-from aio.provision import process
+from aio.comfyui import location
+from aio.comfyui.provision import process
 
 ROOT = Path(__file__).resolve().parent.parent
 FILES = {("owner/repo", "old.safetensors"): b"preloaded", ("owner/repo", "new.safetensors"): b"fetched at run time"}
@@ -112,7 +112,7 @@ def test_after_the_start_huggingface_hub_reads_what_was_preloaded_and_writes_int
     assert [(snapshot / name).read_bytes() for name in ("old.safetensors", "new.safetensors")] == list(FILES.values())
     assert sorted((str(path), path.lstat().st_mtime_ns) for path in given.rglob("*")) == before
     assert "aio: cache: 1 hard links, 1 snapshot links, 1 copies" in done.stderr
-    assert comfyui_dir.head(own / "comfyui") == source[1].split("=")[1] and found["AIO_COMFYUI_DIR"] == str(own / "comfyui")
+    assert location.head(own / "comfyui") == source[1].split("=")[1] and found["AIO_COMFYUI_DIR"] == str(own / "comfyui")
     assert (own / "comfyui" / "custom_nodes" / "ComfyUI-GGUF" / "nodes.py").is_file()
     assert {path.name for path in (own / "work").iterdir()} == {"input", "output", "temp", "user", "web"}
     assert (found["GRADIO_SERVER_NAME"], found["GRADIO_SERVER_PORT"]) == ("0.0.0.0", "7860")

@@ -9,16 +9,17 @@ from types import SimpleNamespace
 
 import pytest
 
-from aio import check, config, duration, patch
+from aio import check, config
 from aio.config import Patch
 from aio.errors import ConfigError, EngineError
 from aio.fields import Field
 from aio.fields import check as checked
-from aio.registry import parse
-from aio.shapes import SamplerFacts
+from aio.graph import duration, patch
+from aio.graph.shapes import SamplerFacts
 from aio.spaces import call, mirror, prune, rules
 from aio.spaces.engine import ZeroGPUEngine
 from aio.sweep import folder
+from aio.weights.registry import parse
 
 
 def test_a_template_is_filled_in_lists_of_either_kind_and_however_deep():
@@ -153,7 +154,7 @@ def test_a_line_of_the_timings_log_that_says_nothing_is_left_out(text, tmp_path)
 
 
 def test_a_node_whose_meta_is_no_mapping_is_named_by_its_class():
-    from aio import workflow
+    from aio.graph import workflow
 
     assert workflow.title({"1": {"class_type": "VAEDecode", "inputs": {}, "_meta": ["title"]}}, "1") == "1 (VAEDecode)"
 
@@ -183,15 +184,14 @@ def test_a_storyboard_that_is_finished_and_cannot_get_its_name_is_kept_and_named
     import errno
 
     from aio.cli import main
-    from aio.engines import preview
 
     def refuse(*names):
         raise OSError(errno.EROFS, "Read-only file system")
 
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    monkeypatch.setattr("aio.engines.choose._engines", {})
-    monkeypatch.setattr(preview.os, "replace", refuse)
+    monkeypatch.setattr("aio.engines._engines", {})
+    monkeypatch.setattr("aio.preview.engine.os.replace", refuse)
     assert main(["mode=t2v", "prompt=x", "engine=preview", "width=256", "height=256", "seconds=0.4", f"output.dir={tmp_path / 'out'}"]) == 1
     said = capsys.readouterr().err
     (kept,) = (tmp_path / f"aio-{os.getuid()}" / "output" / "aio").glob(".*.part")

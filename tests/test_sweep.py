@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from aio import config, jobs_table, sidecar
+from aio import config
 from aio.cli import main
 from aio.command import parse
 from aio.errors import ConfigError, InputError
+from aio.recipe import sidecar
 from aio.sweep import folder as store
-from aio.sweep import plan
+from aio.sweep import jobs_table, plan
 from aio.sweep.axes import Spec, axes, product
 from aio.sweep.plan import Planned
 
@@ -95,7 +96,7 @@ def test_a_failed_job_does_not_stop_the_others_and_keeps_its_reason(sweep, tmp_p
 
 
 def test_whatever_a_job_meets_the_others_run(sweep, tmp_path, monkeypatch):
-    from aio.engines.preview import PreviewEngine
+    from aio.preview.engine import PreviewEngine
 
     execute = PreviewEngine.execute
 

@@ -10,8 +10,9 @@ import sys
 
 import pytest
 
-from aio import config, terminal
+from aio import config
 from aio.errors import OutputError
+from aio.machine import terminal
 
 BARE = ["mode=t2v", "width=256", "height=256", "seconds=0.4", "engine=preview"]
 SMALL = [*BARE, "prompt=x"]
@@ -197,7 +198,7 @@ def test_a_stream_takes_what_programs_ask_of_one(tmp_path):
 
 def test_stdout_holds_the_path_alone_whatever_a_node_prints(monkeypatch, capsys, tmp_path):
     from aio.cli import main
-    from aio.engines.preview import PreviewEngine
+    from aio.preview.engine import PreviewEngine
 
     execute = PreviewEngine.execute
 

@@ -14,7 +14,7 @@ import pytest
 import uisite
 
 from aio.config import compose
-from aio.engines.choose import create
+from aio.engines import create
 from aio.run import run
 from aio.values import Job
 

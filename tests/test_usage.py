@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from aio import __version__, usage
+from aio import __version__
 from aio.cli import VERBS, main
+from aio.command import usage
 
 SMALL = ["mode=t2v", "prompt=x", "width=256", "height=256", "seconds=0.4", "engine=preview"]
 

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from aio import config, paths
+from aio import config
 from aio.cli import main
 from aio.command import parse
 from aio.config import Config
 from aio.errors import ConfigError, InputError
+from aio.machine import paths
 from aio.sweep import plan
 from aio.sweep.axes import axes
 

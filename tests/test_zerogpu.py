@@ -11,14 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from aio import check, duration, errors, plan, timings
+from aio import check, errors, timings
+from aio.check import plan
 from aio.cli import main
 from aio.config import choices, compose
 from aio.errors import GpuAborted, IllegalDuration, NodeError
+from aio.graph import duration
+from aio.graph.shapes import SamplerFacts
+from aio.machine.here import placed
 from aio.request import stage, validate
-from aio.shapes import SamplerFacts
 from aio.spaces import plain, refusals
-from aio.spaces.here import placed
 from aio.values import Artifacts, Event, Job
 
 LIVE = Path(__file__).with_name("zerogpu_live.py")

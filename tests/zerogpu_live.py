@@ -32,9 +32,9 @@ import pytest  # noqa: E402
 from gradio.context import LocalContext  # noqa: E402
 
 from aio import config as configuration  # noqa: E402
-from aio import errors, plan  # noqa: E402
-from aio.engines import choose as engines  # noqa: E402
-from aio.engines.preview import PreviewEngine  # noqa: E402
+from aio import engines, errors  # noqa: E402
+from aio.check import plan  # noqa: E402
+from aio.preview.engine import PreviewEngine  # noqa: E402
 from aio.run import run  # noqa: E402
 from aio.spaces.call import gpu  # noqa: E402
 from aio.spaces.engine import ZeroGPUEngine, choose, create  # noqa: E402
@@ -280,10 +280,10 @@ def test_the_preview_engine_asks_for_no_gpu(stage):
 
 
 def test_engine_auto_is_comfyui_here_or_says_what_is_missing(stage, monkeypatch):
-    monkeypatch.setattr("aio.comfyui_dir.find", lambda data: None)
+    monkeypatch.setattr("aio.comfyui.location.find", lambda data: None)
     with pytest.raises(errors.EngineError, match="ZeroGPU device is here, but ComfyUI is not set up"):
         choose(job(stage, "x", "engine=auto").config)
-    monkeypatch.setattr("aio.comfyui_dir.find", lambda data: SimpleNamespace(path=stage))
+    monkeypatch.setattr("aio.comfyui.location.find", lambda data: SimpleNamespace(path=stage))
     assert choose(job(stage, "x", "engine=auto").config)[0] == "comfyui"
 
 

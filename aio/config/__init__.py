@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aio import paths
-from aio.conditions import Condition
 from aio.config import checks, following, foreign, typed
 from aio.config.checks import is_text
 from aio.config.composing import alone, composed, explain, params_of, register, searched, standing
@@ -25,7 +23,9 @@ from aio.config.sections import Mode, Node
 from aio.config.words import Words, picked, sort
 from aio.errors import AioError, ConfigError, nearest
 from aio.fields import TYPES, Field
-from aio.formats import FORMATS
+from aio.fields.conditions import Condition
+from aio.fields.formats import FORMATS
+from aio.machine import paths
 
 __all__ = [
     "CONF", "LITERAL", "PACKAGE", "ROOT", "WORKFLOWS", "Config", "Node", "Patch", "build", "choice", "choices", "compose", "composed",
@@ -51,7 +51,7 @@ class Config:
         mode: name; title, summary: texts. workflow: API-format file.
         choices: group -> chosen file(s), e.g. preset, model, lora.
         fields: name -> Field. values: what preset, model and mode set; name -> value.
-        nodes, ports, patches, tables, output: see aio.patch; `output` names the node whose file is the result.
+        nodes, ports, patches, tables, output: see aio.graph.patch; `output` names the node whose file is the result.
         stages: node id -> title, for progress. duration: GPU-seconds constants and the platform's clamp.
         registry, comfyui: weights and pins. loras: facts of the chosen LoRAs. examples: sample jobs.
         engine: auto, comfyui or preview. output_dir, output_name: where results go.
@@ -227,7 +227,7 @@ def _field_faults(name: str, field: Field, fields: Mapping[str, Field]) -> list[
 
 
 def _condition_faults(where: str, condition: Any) -> list[str]:
-    """What `aio.conditions.holds` cannot decide."""
+    """What `aio.fields.conditions.holds` cannot decide."""
     found = []
     for name, wanted in (condition or {}).items():
         if isinstance(wanted, Mapping):

@@ -114,7 +114,7 @@ def _keys(data: Mapping[str, Any], above: str = "") -> list[str]:
 
 
 def register() -> None:
-    """Prepare Hydra and OmegaConf: files are read through aio.config.sources, template words pass untouched; aio.patch renders them."""
+    """Prepare Hydra and OmegaConf: files are read through aio.config.sources, template words pass untouched; aio.graph.patch renders them."""
     from omegaconf import OmegaConf
 
     from aio.config.sources import remember

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from aio.errors import ConfigError
-from aio.outside import text_of
+from aio.machine.outside import text_of
 
 SIZE_MAX = 1_000_000
 """Bytes of a file. The largest of our own, the registry, has 16,000."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from aio.errors import nearest
 from aio.fields import Field
-from aio.geometry import SIZE
+from aio.fields.geometry import SIZE
 
 _LENGTHS, _SHAPES = ("AUDIO", "VIDEO"), ("IMAGE", "VIDEO")
 

@@ -9,11 +9,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Any
 
-from aio import comfyui_dir
+from aio.comfyui import location
 from aio.config import files, typed
-from aio.device import suited
 from aio.errors import ConfigError, nearest
-from aio.spaces.here import placed
+from aio.machine.device import suited
+from aio.machine.here import placed
 
 PACKAGE = Path(__file__).resolve().parent.parent
 ROOT = PACKAGE if (PACKAGE / "conf").is_dir() else PACKAGE.parent
@@ -76,8 +76,8 @@ def _own_lora(given: str, known: Sequence[str]) -> str:
     if given.lower() in NOTHING or not re.search("[a-zA-Z]", own):
         return ""
     own = f"{own}_own" if own in known else own
-    comfyui = next((path for _, path in comfyui_dir.places() if os.path.isfile(path / "nodes.py")), None)
-    place = comfyui_dir.models_dir(comfyui) / "loras" if comfyui else "models/loras of ComfyUI, which `python -m aio setup` fetches"
+    comfyui = next((path for _, path in location.places() if os.path.isfile(path / "nodes.py")), None)
+    place = location.models_dir(comfyui) / "loras" if comfyui else "models/loras of ComfyUI, which `python -m aio setup` fetches"
     return (f". A LoRA of your own gets a name: put its file into {place}, copy {CONF / 'lora' / 'camera_static.yaml'} to MYCONF/lora/{own}.yaml, "
             f"write {own} there for camera_static and the file's name for lora_name, and give --config-dir=MYCONF lora=[{own}]")
 
@@ -107,7 +107,7 @@ def usual() -> Mapping[str, Any]:
 
 
 def settled(overrides: Sequence[str]) -> list[str]:
-    """Overrides as typed, and after them what the place and the device add where they leave it open: see aio.spaces.here, aio.device."""
+    """Overrides as typed, and after them what the place and the device add where they leave it open: see aio.machine.here, aio.machine.device."""
     found = placed(overrides)
     return [*found, *suited(found, files.load(CONF / "platform" / "local.yaml").get("usual") or {})]
 

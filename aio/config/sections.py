@@ -151,7 +151,7 @@ class Duration:
 
 @dataclass(frozen=True)
 class Memory:
-    """`memory` (conf/memory); aio.engines.comfyui_memory says what the words do."""
+    """`memory` (conf/memory); aio.comfyui.memory says what the words do."""
 
     name: str = "keep_warm"
     after_job: Literal["keep", "unload", "free"] = "keep"
@@ -173,7 +173,7 @@ class Pin:
 
 @dataclass(frozen=True)
 class LoraKeys:
-    """`lora_keys` (conf/comfyui/base/lora.yaml); aio.lorafit says what the words do."""
+    """`lora_keys` (conf/comfyui/base/lora.yaml); aio.weights.lorafit says what the words do."""
 
     loaders: dict[str, list[str]] = field(default_factory=dict)
     models: dict[str, str] = field(default_factory=dict)

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from aio import whole
+from aio.machine import whole
 from aio.media.colour import BT709, UNSAID
 from aio.media.streams import opened, picture_stream
 

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
-from aio.spaces.here import on_zerogpu
+from aio.machine.here import on_zerogpu
 from aio.spaces.plain import Item
 from aio.spaces.worker import Call, work
 

@@ -11,16 +11,16 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from aio import duration
+from aio import engines
+from aio.comfyui.output import JobFiles, artifacts, tagged
 from aio.config import Config
-from aio.duration import Estimate
-from aio.engines import choose as engines
-from aio.engines.base import NO_METADATA, Engine
-from aio.engines.comfyui_output import JobFiles, artifacts, tagged
+from aio.engine import NO_METADATA, Engine
 from aio.errors import AioError, Cancelled, ConfigError, EngineError, GpuAborted, IllegalDuration
+from aio.graph import duration
+from aio.graph.duration import Estimate
+from aio.machine.here import on_zerogpu
 from aio.media.streams import decoding, opened
 from aio.spaces import plain, refusals
-from aio.spaces.here import on_zerogpu
 from aio.spaces.stop import Flag
 from aio.spaces.worker import Call
 from aio.values import Artifacts, Event, OnEvent, Prompt, Request
@@ -36,7 +36,7 @@ CLOSING = 10.0
 
 
 def choose(config: Config) -> tuple[str, str]:
-    """Engine name and reason: see aio.engines.choose. On ZeroGPU there is a GPU, though this process does not see it."""
+    """Engine name and reason: see aio.engines. On ZeroGPU there is a GPU, though this process does not see it."""
     return engines.choose(config, "ZeroGPU" if _asks(config) else None)
 
 
@@ -51,7 +51,7 @@ def _asks(config: Config) -> bool:
 
 
 class ZeroGPUEngine:
-    """Executes one run's prompt in a process with a GPU. See aio.engines.base.Engine.
+    """Executes one run's prompt in a process with a GPU. See aio.engine.Engine.
 
     Args:
         inner: the engine that runs there; here it only tells its folders and has an `output_dir`.

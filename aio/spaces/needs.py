@@ -8,12 +8,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from aio import comfyui_dir
 from aio import config as configuration
-from aio.comfyui_dir import Pin, Pins
+from aio.comfyui import location
+from aio.comfyui.location import Pin, Pins
+from aio.comfyui.provision import requirements
 from aio.config import Config
 from aio.errors import AioError, ConfigError
-from aio.provision import requirements
 
 RECORD = Path(__file__).resolve().parent.parent / "data" / "comfyui_requirements.json"
 """name -> revision and lines of the requirements.txt of ComfyUI and of each pack; `space --write` renews it where they are set up."""
@@ -25,7 +25,7 @@ def packs(overrides: Sequence[str] = (), config_dirs: Sequence[Path] = ()) -> li
     """Names of the node packs that any model needs and that do not come with aio: a visitor of the page may choose it."""
     chosen = [[*overrides, f"model={name}"] for name in configuration.choices("model", config_dirs)]
     composed = [configuration.compose(words, config_dirs).data for words in chosen]
-    return sorted({str(pack) for data in composed for pack in data.get("packs") or () if not comfyui_dir.parse(data["comfyui"]).pack(pack).bundled})
+    return sorted({str(pack) for data in composed for pack in data.get("packs") or () if not location.parse(data["comfyui"]).pack(pack).bundled})
 
 
 def text(config: Config, root: Path, wanted_packs: Iterable[str] = ()) -> str:
@@ -37,7 +37,7 @@ def text(config: Config, root: Path, wanted_packs: Iterable[str] = ()) -> str:
     Raises:
         ConfigError: the recorded requirements are not those of the pins.
     """
-    space, pins = config.data["space"], comfyui_dir.parse(config.data["comfyui"])
+    space, pins = config.data["space"], location.parse(config.data["comfyui"])
     own = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
     wanted = [pins.comfyui, *map(pins.pack, wanted_packs)]
     groups = [("Torch, of those that ZeroGPU offers", space["requirements"]), ("aio", own)]
@@ -96,12 +96,12 @@ def record(pins: Pins) -> Mapping[str, Any]:
 
 def _set_up(pins: Pins) -> Iterator[tuple[Pin, Path]]:
     try:
-        found = comfyui_dir.find(pins)
+        found = location.find(pins)
     except AioError:
         return   # not the pinned one
     if found is None:
         return
     yield pins.comfyui, found.path
     for pin in (pin for pin in pins.packs.values() if not pin.bundled):
-        if comfyui_dir.head(found.path / "custom_nodes" / pin.name) == pin.revision:
+        if location.head(found.path / "custom_nodes" / pin.name) == pin.revision:
             yield pin, found.path / "custom_nodes" / pin.name

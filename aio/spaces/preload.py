@@ -10,10 +10,11 @@ from typing import Any
 
 from aio import check as checking
 from aio import config as configuration
-from aio import registry, schema
 from aio.errors import ConfigError, nearest
-from aio.registry import RegistryEntry
-from aio.registry.cache import COMMIT
+from aio.graph import schema
+from aio.weights import registry
+from aio.weights.registry import RegistryEntry
+from aio.weights.registry.cache import COMMIT
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,11 +14,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from aio import leftovers, sidecar, terminal
 from aio.config import Config
-from aio.engines.choose import working_dirs
+from aio.engines import working_dirs
 from aio.errors import MediaError
+from aio.machine import terminal
 from aio.media import remove_stale
+from aio.recipe import leftovers, sidecar
 
 
 @dataclass(frozen=True, slots=True)

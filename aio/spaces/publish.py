@@ -11,8 +11,8 @@ from typing import Any
 
 import yaml
 
-from aio import comfyui_dir
 from aio import config as configuration
+from aio.comfyui import location
 from aio.config import Config
 from aio.errors import ConfigError
 from aio.spaces import needs
@@ -67,7 +67,7 @@ def publication(overrides: Sequence[str] = (), config_dirs: Sequence[Path] = (),
 
 def renew_record(overrides: Sequence[str] = (), config_dirs: Sequence[Path] = ()) -> None:
     """Record the requirements of ComfyUI and the packs anew, where they are set up."""
-    pins = comfyui_dir.parse(configuration.compose(overrides, config_dirs).data["comfyui"])
+    pins = location.parse(configuration.compose(overrides, config_dirs).data["comfyui"])
     text = json.dumps(needs.record(pins), indent=1) + "\n"
     if not needs.RECORD.is_file() or needs.RECORD.read_text(encoding="utf-8") != text:
         needs.RECORD.write_text(text, encoding="utf-8")

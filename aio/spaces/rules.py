@@ -15,7 +15,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from aio.errors import nearest
-from aio.registry import RegistryEntry, contained
+from aio.weights.registry import RegistryEntry, contained
 
 DURATION = re.compile(r"\d+(\.\d+)?[smhd]")
 """Of startup_duration_timeout: a number and its unit, as `30m` or `1h`."""

@@ -11,15 +11,16 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from aio import comfyui_dir, paths, provision, terminal
+from aio.comfyui import location, provision
+from aio.comfyui.boot import Folders
 from aio.command import parse
+from aio.command.console import Console
 from aio.config import Config
-from aio.console import Console
-from aio.engines.comfyui_boot import Folders
 from aio.errors import EngineError, InputError, OutputError
-from aio.registry.cache import hub_cache
+from aio.machine import paths, terminal
 from aio.spaces import needs
 from aio.spaces.mirror import mirror
+from aio.weights.registry.cache import hub_cache
 
 PRELOADED = "~/.cache/huggingface/hub"
 """Where `preload_from_hub` puts files at build time, whatever HF_HOME says (the Hub's page "Spaces configuration reference")."""
@@ -95,8 +96,8 @@ def _comfyui(config: Config, packs: Sequence[str], say: Callable[[str], None]) -
         report = provision.setup(config.data["comfyui"], packs, console, install=False)
     for line in report.lines():
         say(line)
-    comfyui, work = report.comfyui.path, comfyui_dir.work_dir()
+    comfyui, work = report.comfyui.path, location.work_dir()
     try:
-        Folders(comfyui, work, comfyui_dir.models_dir(comfyui)).make()
+        Folders(comfyui, work, location.models_dir(comfyui)).make()
     except OSError as error:
         raise OutputError(f"AIO_WORK_DIR: {work} cannot be written ({error.strerror or error}); name another folder") from None

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from aio import config as configuration
-from aio import registry, terminal
 from aio.command import Command
+from aio.machine import terminal
 from aio.spaces import publish, rules
+from aio.weights import registry
 
 
 def space(command: Command, root: Path = configuration.ROOT) -> int:

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from aio import faults
-from aio.engines.choose import create
+from aio.engines import create
 from aio.errors import Cancelled
+from aio.machine import faults
 from aio.spaces import plain
 from aio.spaces.stop import Flag
 from aio.values import Prompt, Request
@@ -29,7 +29,7 @@ class Call:
     """Everything that a call takes, picklable.
 
     Attributes:
-        engine: name. prompt, request, metadata: see aio.engines.base.Engine.
+        engine: name. prompt, request, metadata: see aio.engine.Engine.
         seconds: what the decorator asks for. flag: path of the run's stop flag.
     """
 

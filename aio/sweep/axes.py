@@ -10,10 +10,10 @@ from typing import Any
 
 from aio import config as configuration
 from aio.command import Command, swept
+from aio.config.grammar import split
 from aio.errors import ConfigError
 from aio.fields import LITERAL_TYPES
-from aio.grammar import split
-from aio.texts import lines
+from aio.fields.texts import lines
 
 FIELD = "params."
 """Prefix of the axes that are fields. The others are overrides of the configuration."""

@@ -3,7 +3,7 @@
     DIR/manifest.json   the jobs as planned: number, settings, recipe hash
     DIR/7/              job 7: its mp4 and recipe, thumb.jpg
     DIR/7/job.json      its state: running, done, failed or stopped, with seconds and reason
-    DIR/index.html, DIR/contact_sheet.png   made from these files by aio.sheet
+    DIR/index.html, DIR/contact_sheet.png   made from these files by aio.sweep.sheet
 
 Nothing in it names a folder outside of it.
 """
@@ -20,9 +20,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from aio import __version__, outputs, sidecar, whole
+from aio import __version__
 from aio.errors import ConfigError, InputError
-from aio.outside import json_of, shown, text_of
+from aio.machine import whole
+from aio.machine.outside import json_of, shown, text_of
+from aio.recipe import outputs, sidecar
 
 MANIFEST, STATE, LOCK = "manifest.json", "job.json", ".lock"
 STATES = ("pending", "running", "done", "failed", "stopped")

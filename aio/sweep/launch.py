@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from aio import config as configuration
-from aio import paths, sheet, terminal
 from aio.command import Command
 from aio.config import LITERAL
+from aio.config.grammar import literal, quoted, unquoted
 from aio.errors import AioError, Cancelled, ConfigError
-from aio.grammar import literal, quoted, unquoted
+from aio.machine import paths, terminal
 from aio.sweep import folder as store
+from aio.sweep import sheet
 from aio.sweep.axes import Spec, of_hydra
 from aio.sweep.folder import Cell
 from aio.sweep.plan import Planned, portable

@@ -9,14 +9,16 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from aio import config as configuration
-from aio import fields, jobs_table, paths, provenance
+from aio import fields
 from aio.command import Command, in_config
-from aio.engines.choose import choose
+from aio.engines import choose
 from aio.errors import ConfigError, InputError
 from aio.fields import MEDIA_TYPES
-from aio.patch import render
+from aio.graph.patch import render
+from aio.machine import paths
+from aio.recipe import provenance
 from aio.request import validate
-from aio.sweep import folder
+from aio.sweep import folder, jobs_table
 from aio.sweep.axes import Spec, axes, of_hydra, product
 from aio.sweep.folder import Cell
 from aio.values import Job

@@ -8,10 +8,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from aio import config as configuration
-from aio import leftovers, outputs, sidecar, whole
 from aio.config import Config
-from aio.engines.choose import working_dirs
+from aio.engines import working_dirs
 from aio.errors import AioError, MediaError
+from aio.machine import whole
+from aio.recipe import leftovers, outputs, sidecar
 from aio.sweep import folder as store
 from aio.sweep.plan import Planned
 

@@ -11,18 +11,19 @@ from pathlib import Path
 from typing import Any
 
 from aio import config as configuration
-from aio import faults, paths, provenance, sidecar, signals, terminal
 from aio.command import Command
-from aio.console import Console
+from aio.command.console import Console
 from aio.errors import AioError, Cancelled, ConfigError, InputError, MediaError, OutputError
+from aio.machine import faults, paths, signals, terminal
+from aio.recipe import provenance, sidecar
 from aio.run import run as chain
-from aio.sheet import PAGE, Sheet
 from aio.spaces.engine import choose, create
 from aio.sweep import folder as store
 from aio.sweep import launch, plan, recover
 from aio.sweep.axes import Spec
 from aio.sweep.folder import Cell
 from aio.sweep.plan import Planned
+from aio.sweep.sheet import PAGE, Sheet
 from aio.values import Artifacts, Event, Job
 
 Guard = Callable[[Callable[[], Any], Any], Any]

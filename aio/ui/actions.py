@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from aio import asked
 from aio.errors import AioError, Cancelled, InvalidParams, MediaError
-from aio.numerals import draw
+from aio.fields.numerals import draw
+from aio.replay import asked
 from aio.ui import cards, gallery, recipes, uploads, widgets, words
 from aio.ui.catalogue import Catalogue
 from aio.ui.forms import CHOICES, Form

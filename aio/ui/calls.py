@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aio.errors import AioError
-from aio.outside import json_of
+from aio.machine.outside import json_of
 
 API = "/gradio_api"
 

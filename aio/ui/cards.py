@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from html import escape
 
+from aio.check.plan import Plan
 from aio.config import Config
-from aio.follow import inputs_of
-from aio.plan import Plan
+from aio.request.follow import inputs_of
 from aio.values import Artifacts, Event
 
 IDLE = ("idle", "Ready", "Fill in the form and press Run.")

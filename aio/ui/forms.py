@@ -7,11 +7,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from aio import check, follow, plan, request, verbs
-from aio.conditions import holds
+from aio import check, request, verbs
+from aio.check import plan
 from aio.config import Config
 from aio.errors import AioError, InvalidParams, MediaError, Problem
 from aio.fields import MEDIA_TYPES, Field
+from aio.fields.conditions import holds
+from aio.request import follow
 from aio.ui import uploads
 from aio.ui.catalogue import Catalogue
 from aio.ui.inbox import Foreign

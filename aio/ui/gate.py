@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from aio.spaces.here import on_space
+from aio.machine.here import on_space
 from aio.ui import visitors
 from aio.ui.calls import API, NAME, WAYS, Calls, Refused
 from aio.ui.door import Door

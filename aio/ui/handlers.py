@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from aio import help as helping
+from aio.command import help as helping
 from aio.errors import Cancelled
 from aio.ui import cards, recipes, words
 from aio.ui.forms import CHOICES, Form

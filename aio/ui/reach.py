@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from aio.spaces.here import on_space
+from aio.machine.here import on_space
 
 OWN = ("localhost", "127.0.0.1", "::1")
 """Names of this machine for itself."""

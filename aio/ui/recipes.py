@@ -9,11 +9,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from aio import asked, replay, sidecar
+from aio import replay
 from aio.config import ROOT
 from aio.errors import AioError, MediaError
 from aio.fields import MEDIA_TYPES
-from aio.spaces.here import on_space
+from aio.machine.here import on_space
+from aio.recipe import sidecar
+from aio.replay import asked
 from aio.ui import catalogue, uploads
 from aio.ui.catalogue import Catalogue
 from aio.ui.forms import Form

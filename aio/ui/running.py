@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 
-from aio.engines.base import NO_METADATA, Engine
+from aio.engine import NO_METADATA, Engine
 from aio.errors import Cancelled
 from aio.run import run
 from aio.spaces.engine import choose, create
@@ -25,7 +25,7 @@ class _Watched:
         self.input_dir, self.output_dir = engine.input_dir, engine.output_dir
 
     def execute(self, prompt: Prompt, request: Request, on_event: OnEvent, *, metadata: Mapping[str, str] = NO_METADATA) -> Artifacts:
-        """See aio.engines.base.Engine."""
+        """See aio.engine.Engine."""
         on_event(Event("engine"))   # a stop that came before raises here
         with self._lock:
             self._busy = True

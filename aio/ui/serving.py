@@ -14,8 +14,9 @@ from typing import Any
 from gradio_client import Client
 from starlette.middleware import Middleware
 
-from aio import outputs, paths, terminal
 from aio.errors import AioError
+from aio.machine import paths, terminal
+from aio.recipe import outputs
 from aio.run import run
 from aio.spaces import prune
 from aio.ui import reach

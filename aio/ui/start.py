@@ -12,9 +12,9 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
-from aio import signals, terminal
 from aio.errors import ConfigError
-from aio.spaces.here import on_zerogpu
+from aio.machine import signals, terminal
+from aio.machine.here import on_zerogpu
 from aio.ui import catalogue, reach
 
 

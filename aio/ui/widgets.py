@@ -11,7 +11,7 @@ from typing import Any
 
 from aio.fields import MEDIA_TYPES as MEDIA
 from aio.fields import RANDOM, Field
-from aio.numerals import EXACT_MAX
+from aio.fields.numerals import EXACT_MAX
 from aio.ui.toolkit import FileData, gr
 
 __all__ = ["MEDIA", "escape", "following", "follows", "make"]

@@ -8,8 +8,8 @@ import traceback
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from aio import terminal
 from aio.errors import AioError
+from aio.machine import terminal
 from aio.ui.uploads import without_folders
 
 

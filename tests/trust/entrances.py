@@ -73,7 +73,7 @@ def staged(config: Any, params: Mapping[str, Any], folder: Path) -> Any:
 
 def drawn(request: Any) -> dict[str, Any]:
     """The patched graph of a request."""
-    from aio import patch, workflow
+    from aio.graph import patch, workflow
 
     with refusing():
         return patch.apply(patch.render(request), workflow.load(request.config.workflow))
@@ -81,14 +81,14 @@ def drawn(request: Any) -> dict[str, Any]:
 
 def graph(config: Any) -> dict[str, Any]:
     """The graph of a mode, as its file has it."""
-    from aio import workflow
+    from aio.graph import workflow
 
     return workflow.load(config.workflow)
 
 
 def patched(operations: Sequence[Mapping[str, Any]], prompt: dict[str, Any]) -> dict[str, Any]:
     """A graph after RFC 6902 operations."""
-    from aio import patch
+    from aio.graph import patch
     from aio.values import Operation
 
     made = tuple(Operation(one.get("op"), one.get("path"), one.get("value"), one.get("from"), "trust", index) for index, one in enumerate(operations))
@@ -98,8 +98,9 @@ def patched(operations: Sequence[Mapping[str, Any]], prompt: dict[str, Any]) -> 
 
 def read_graph(prompt: dict[str, Any], output: str) -> list[str]:
     """Everything that is read from a graph before it runs: its faults in words, its weights, what comes out."""
-    from aio import registry, shapes, workflow
     from aio.errors import MediaError
+    from aio.graph import shapes, workflow
+    from aio.weights import registry
 
     def no_media(name: str) -> Any:
         raise MediaError("there is none here", name)
@@ -115,7 +116,7 @@ def read_graph(prompt: dict[str, Any], output: str) -> list[str]:
 
 def entries(mapping: Mapping[str, Any]) -> Mapping[str, Any]:
     """A registry's entries."""
-    from aio import registry
+    from aio.weights import registry
 
     with refusing():
         return registry.parse(mapping)
@@ -193,10 +194,11 @@ def _real(folder: str, out: str) -> None:
     """One run through the real ComfyUI, on the CPU with tiny weights."""
     import dataclasses
 
-    from aio import registry, tinyweights
-    from aio.engines.comfyui import ComfyUIEngine
+    from aio.comfyui import tinyweights
+    from aio.comfyui.engine import ComfyUIEngine
     from aio.run import run
     from aio.values import Job
+    from aio.weights import registry
 
     config = dataclasses.replace(compose("mode=t2v", "preset=fast"), output_dir=Path(out))
     engine = ComfyUIEngine(config, work_dir=Path(folder) / "work", models_dir=Path(folder) / "models", cpu=True)

@@ -112,11 +112,11 @@ def real(work: Work) -> None:
 
 
 def _comfyui() -> Path:
-    from aio import comfyui_dir
+    from aio.comfyui import location
 
     from .entrances import compose
 
-    found = comfyui_dir.find(compose().data["comfyui"])
+    found = location.find(compose().data["comfyui"])
     assert found is not None
     return found.path
 

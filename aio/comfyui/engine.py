@@ -1,0 +1,254 @@
+"""The ComfyUI engine: runs prompts through `execution.PromptExecutor` in this process, models warm from job to job."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import uuid
+from collections.abc import Mapping
+from concurrent.futures import Future, wait
+from pathlib import Path
+from typing import Any
+
+from aio.comfyui import boot, failures, location, memory
+from aio.comfyui.boot import Folders, Library
+from aio.comfyui.events import Progress, weights
+from aio.comfyui.loaded import Weights
+from aio.comfyui.output import JobFiles, artifacts, tagged
+from aio.comfyui.worker import Worker
+from aio.config import Config
+from aio.engine import NO_METADATA
+from aio.errors import Cancelled, EngineError
+from aio.graph import workflow
+from aio.machine import paths
+from aio.media.streams import write_failure
+from aio.values import Artifacts, OnEvent, Prompt, Request
+
+GRACE = 0.7
+"""Seconds that a stopped run may take to end before `execute` returns without it: loading a file cannot be interrupted."""
+
+POLL = 0.1
+"""Seconds between two looks at whether a run was stopped."""
+
+
+class _Run:
+    """One job on its way through the engine."""
+
+    def __init__(self) -> None:
+        self.stopped = threading.Event()
+
+    def check(self) -> None:
+        """Raise Cancelled if the job was stopped."""
+        if self.stopped.is_set():
+            raise Cancelled("stopped")
+
+
+class ComfyUIEngine:
+    """Executes prompts with the real ComfyUI. See aio.engine.Engine.
+
+    Nothing of ComfyUI or torch is imported before the first run. Jobs from several threads queue; each runs on the engine's own
+    thread with an event loop of its own, so a caller may be anywhere, also inside a running loop.
+
+    Args:
+        config: names the pinned ComfyUI and the memory policy.
+        work_dir: for input, output and log; else AIO_WORK_DIR, else ~/.cache/aio/work.
+        models_dir: ComfyUI's models folder; else AIO_MODELS_DIR, else the one in ComfyUI's own folder.
+        cpu: do not use a GPU.
+
+    Raises:
+        EngineError: ComfyUI is not set up, or not the pinned one.
+    """
+
+    name = "comfyui"
+
+    def __init__(self, config: Config, *, work_dir: Path | None = None, models_dir: Path | None = None, cpu: bool = False):
+        found = location.find(config.data.get("comfyui"))
+        if found is None:
+            raise EngineError("ComfyUI is not set up: run `python -m aio setup`, or give engine=preview")
+        comfyui = found.path.resolve()
+        work = work_dir or location.work_dir()
+        models = models_dir or location.models_dir(comfyui)
+        self.folders = Folders(comfyui, paths.expanded(work).resolve(), paths.expanded(models).resolve())
+        pinned = location.parse(config.data.get("comfyui")).comfyui.revision
+        commit = pinned if found.verified_by == "manifest" else found.revision   # without .git it is known by its files
+        self.revision = f"v{location.version(found.path)} {commit[:8]}"
+        self.memory, self.cpu, self._weights = memory.parse(config.data), cpu, Weights(self.folders.models)
+        self.executed: tuple[str, ...] = ()
+        """Nodes that the last run executed."""
+        self.cached: tuple[str, ...] = ()
+        """Nodes whose results the last run had already."""
+        # Re-entrant: a signal's handler may call `cancel` in the midst of `execute`.
+        self._worker, self._lock = Worker("aio-comfyui"), threading.RLock()
+        self._runs: list[_Run] = []
+        self._current: _Run | None = None
+        self._stop_next = False
+        self._executor: Any = None
+
+    @property
+    def input_dir(self) -> Path:
+        """Where loader nodes find their files."""
+        return self.folders.input
+
+    @property
+    def models_dir(self) -> Path | None:
+        """ComfyUI's models folder."""
+        return self.folders.models
+
+    @property
+    def output_dir(self) -> Path:
+        """Where results are written at first."""
+        return self.folders.output
+
+    def start(self) -> Library:
+        """Start ComfyUI, which the first run would do (about 6 s), and wait for it."""
+        return self._worker.submit(self._boot).result()
+
+    def cancel(self) -> None:
+        """Stop the run, or the next one if none has begun. From any thread."""
+        with self._lock:
+            if self._runs:
+                self._stop(self._runs[0])
+            else:
+                self._stop_next = True
+
+    def _stop(self, run: _Run) -> None:
+        run.stopped.set()
+        if run is self._current:   # under the lock: the next run cannot have begun
+            self._interrupt()
+
+    @staticmethod
+    def _interrupt() -> None:
+        import comfy.model_management
+
+        comfy.model_management.interrupt_current_processing()
+
+    def execute(
+        self, prompt: Prompt, request: Request, on_event: OnEvent, *, metadata: Mapping[str, str] = NO_METADATA
+    ) -> Artifacts:
+        """Run the prompt to its mp4, after the jobs that were asked for before.
+
+        Args:
+            on_event: is called on the engine's thread.
+            metadata: tags whose values are JSON text. SaveVideo adds `prompt` by itself.
+
+        Raises:
+            Cancelled: within a second of `cancel`. WorkflowError: ComfyUI refuses the prompt. OutOfMemory, NodeError: a node
+            failed. OutputError: the file cannot be written. EngineError: ComfyUI does not start.
+        """
+        run = _Run()
+        with self._lock:
+            if self._stop_next:
+                run.stopped.set()
+            self._stop_next = False
+            self._runs.append(run)
+        try:
+            future = self._worker.submit(lambda: self._run(run, prompt, request, on_event, metadata))
+            self._wait(future, run)
+            return future.result()
+        finally:
+            with self._lock:
+                self._runs.remove(run)
+
+    def _wait(self, future: Future[Artifacts], run: _Run) -> None:
+        """Return once the run has ended; raise Cancelled once it was stopped and does not end in time."""
+        try:
+            while not run.stopped.is_set():
+                if wait([future], POLL).done:
+                    return
+        except BaseException:   # Ctrl-C where we wait: the run must not go on unseen
+            with self._lock:
+                self._stop(run)
+            wait([future], GRACE)
+            raise
+        if not wait([future], GRACE).done:
+            raise Cancelled("stopped; the node that was running ends by itself and leaves nothing")
+
+    def _boot(self) -> Library:
+        """On the engine's thread."""
+        library = boot.boot(self.folders, self.memory, cpu=self.cpu)
+        if self._executor is None:
+            self._executor = failures.executor_class()(library.server, **memory.cache(self.memory))
+        return library
+
+    def _run(self, run: _Run, prompt: Prompt, request: Request, on_event: OnEvent, metadata: Mapping[str, str]) -> Artifacts:
+        """One job, on the engine's thread."""
+        run.check()
+        files = JobFiles(self.folders.output, request.prefix)
+        prompt = workflow.copied(prompt)   # validate_prompt converts values in place
+        progress = Progress(weights(prompt, request), request.config.stages, on_event, run.stopped.is_set, self._interrupt)
+        after_job, done = memory.parse(request.config.data).after_job, False
+        if self._executor is None:
+            progress.open("Starting ComfyUI")
+        library = self._boot()
+        if self._weights.exchanged(prompt):
+            memory.release(self._executor, "free")   # it keeps what nodes made of a file under the file's name
+        try:
+            with self._lock:
+                self._current = run
+            made = asyncio.run(self._execute(library, run, prompt, request, progress, metadata))
+            done = True   # a stop that comes now is too late: the clip is there
+            output = request.config.node(request.config.output).id
+            video = files.video(made, output, prompt, on_event)
+            facts = artifacts(video, f"{self.name} {self.revision}", progress.timings(), boot.card())
+            tagged(video, output, prompt, on_event)
+            return facts
+        except failures.OutOfMemory:
+            after_job = "free"   # what filled the memory must not fill it again
+            raise
+        finally:
+            with self._lock:
+                self._current = None
+            self.executed, self.cached = tuple(progress.executed), tuple(progress.cached)
+            if not done:
+                files.remove(finished=run.stopped.is_set())
+            memory.release(self._executor, after_job)
+
+    async def _execute(
+        self, library: Library, run: _Run, prompt: Prompt, request: Request, progress: Progress, metadata: Mapping[str, str]
+    ) -> Mapping[str, Any]:
+        """Validate and execute; return what the nodes showed: node id -> kind -> entries."""
+        import execution
+        from comfy_execution.progress import add_progress_handler
+
+        pins = location.parse(request.config.data.get("comfyui"))
+        packs = [str(name) for name in request.config.data.get("packs") or ()]
+        await boot.load_packs(library, [(name, location.pack_dir(self.folders.comfyui, pins.pack(name))) for name in packs])
+        job, output = uuid.uuid4().hex, request.config.node(request.config.output).id
+        valid, error, outputs, node_errors = await execution.validate_prompt(job, prompt, [output])
+        if not valid or node_errors:
+            raise failures.refused(error, node_errors, prompt, request)
+
+        def listen(event: str, data: Any) -> None:
+            # Sent once a run, after the progress registry was made anew and before the first node.
+            if event == "execution_cached":
+                progress.skip(data["nodes"])
+                add_progress_handler(progress)
+
+        run.check()
+        extra = {"client_id": "aio", "extra_pnginfo": {key: _parsed(text) for key, text in metadata.items() if key != "prompt"}}
+        executor, library.server.listener = self._executor, listen
+        try:
+            with self._weights.watched(prompt, request.config, progress.running, progress.fail, progress.warn):
+                await executor.execute_async(prompt, job, extra, outputs)
+        finally:
+            library.server.listener = None
+            failure, executor.failure = executor.failure, None
+        if progress.failure is not None:
+            raise progress.failure
+        run.check()
+        if failure is not None:
+            node_id, cause = failure
+            if node_id == output and failures.no_room(cause):
+                raise write_failure(cause, self.folders.output) from None
+            # From None: a traceback's frames hold the tensors that filled the memory. The log has it.
+            raise failures.failed(cause, node_id, prompt, progress.stage, progress.stages, self.folders.log) from None
+        return executor.history_result["outputs"]
+
+
+def _parsed(text: str) -> Any:
+    """A tag's value as SaveVideo wants it, which writes it as JSON."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text

@@ -1,1 +1,0 @@
-"""What executes a prompt: the Engine protocol and its implementations."""

@@ -1,0 +1,200 @@
+"""The preview engine: a real mp4 of the true size, length, rate and sound, without a GPU, weights or ComfyUI."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from aio import __version__
+from aio.engine import NO_METADATA
+from aio.errors import Cancelled, EngineError, MediaError, OutputError
+from aio.graph import schema, shapes
+from aio.machine import whole
+from aio.media import probe
+from aio.media.streams import read_sound, write_failure, write_mp4
+from aio.preview import tones
+from aio.preview.storyboard import Storyboard
+from aio.recipe import outputs
+from aio.values import Artifacts, Event, Media, OnEvent, Prompt, Request
+
+CODEC = {"crf": "20", "preset": "ultrafast"}
+"""libx264: quick, and clean enough for text where the prompt names no crf."""
+
+OTHER_SHARE = 0.04
+"""Share of the whole that a stage without sampling gets in the progress."""
+
+
+class PreviewEngine:
+    """Executes a prompt by drawing what it would make. See aio.engine.Engine.
+
+    Args:
+        work_dir: the engine's folder; `input` and `output` are made in it.
+    """
+
+    name = "preview"
+    revision = __version__
+    models_dir: Path | None = None
+
+    def __init__(self, work_dir: Path):
+        self.input_dir, self.output_dir = work_dir / "input", work_dir / "output"
+        self._stop = threading.Event()
+
+    def cancel(self) -> None:
+        """Stop the run, or the next one if none has begun. From any thread."""
+        self._stop.set()
+
+    def execute(
+        self, prompt: Prompt, request: Request, on_event: OnEvent, *, metadata: Mapping[str, str] = NO_METADATA
+    ) -> Artifacts:
+        """Draw the prompt's result. The same prompt and inputs give the same bytes.
+
+        Raises:
+            Cancelled: `cancel` was called. WorkflowError: the prompt's shapes do not fit. EngineError: a frame could not be
+            drawn. OutputError: the file cannot be written.
+        """
+        import av
+
+        target = self._target(request.prefix)
+        part, kept = target.with_name(f".{target.name}.part"), None
+        try:
+            self._check()
+            known = shapes.interpret(prompt, lambda name: self._facts(name, request), schema.load())
+            clip, work = shapes.result(prompt, known), shapes.samplers(prompt, known)
+            stages = {node: request.config.stages[node] for node in known if node in request.config.stages}
+            progress = _Progress(stages, work, on_event)
+            board, sound = self._drawn(clip, work, request)
+            frames = self._watched(board.frames(), clip.frames, progress)
+            try:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                write_mp4(part, frames, board.size, clip.fps, sound, clip.sample_rate, options=CODEC | _quality(prompt), metadata=metadata)
+                self._check()
+                os.replace(part, target)
+            except OSError as error:
+                if whole.mp4(part):   # finished, and cannot get its name
+                    kept = part
+                raise OutputError(f"{write_failure(error, target)}{outputs.kept(kept, Path()) if kept else ''}") from error
+            except av.error.FFmpegError as error:
+                raise EngineError(f"a {clip.width}x{clip.height} preview cannot be written: {error.strerror}") from error
+        finally:
+            self._stop.clear()
+            with contextlib.suppress(OSError):
+                if kept is None:
+                    part.unlink()
+        return Artifacts(
+            video=target.resolve(), width=clip.width, height=clip.height, frames=clip.frames, fps=clip.fps, seconds=clip.seconds,
+            sample_rate=clip.sample_rate, engine=f"{self.name} {self.revision}", timings=progress.timings(),
+        )
+
+    def _target(self, prefix: str) -> Path:
+        target = self.output_dir / f"{prefix}_preview.mp4"
+        if not target.resolve().is_relative_to(self.output_dir.resolve()):
+            raise OutputError(f"prefix {prefix!r} leads out of {self.output_dir}; give one without '..'")
+        return target
+
+    def _check(self) -> None:
+        if self._stop.is_set():
+            raise Cancelled("stopped")
+
+    def _watched(self, frames: Iterable[Any], count: int, progress: _Progress) -> Iterator[Any]:
+        for index, frame in enumerate(frames):
+            self._check()
+            progress.reach(index / count)
+            yield frame
+        progress.reach(1.0)
+
+    def _locate(self, name: str) -> Path:
+        return self.input_dir / name
+
+    def _facts(self, name: str, request: Request) -> Media:
+        """Facts of a file by its ComfyUI name: known from the request, or probed where the workflow itself names it."""
+        for field, media in request.media.items():
+            if request.values.get(field) == name:
+                return media
+        failure: MediaError | None = None
+        for kind in ("image", "video", "audio"):
+            try:
+                return probe(self._locate(name), name, kind)
+            except MediaError as error:
+                failure = failure or error
+        raise failure or MediaError("cannot be read", name)
+
+    def _drawn(self, clip: shapes.Result, work: list[shapes.SamplerFacts], request: Request) -> tuple[Storyboard, Any]:
+        """The storyboard of a clip and its sound, of shape (channels, n), None without one."""
+        import av
+
+        seed = next((sampler.seed for sampler in work if sampler.seed is not None), 0)
+        track, sound, given = clip.sound, None, None
+        try:
+            if track and track.source:
+                sound = given = read_sound(
+                    self._locate(track.source), track.sample_rate, min(track.channels, 2), start=track.start, samples=track.samples)
+            elif track:
+                sound = tones.bed(seed, track.samples, track.sample_rate, min(track.channels, 2))
+            title = str(getattr(request.config, "title", ""))
+            return Storyboard(clip, self._locate, heading=title, details=_details(clip, work), seed=seed, wave=given), sound
+        except (OSError, av.error.FFmpegError) as error:
+            raise EngineError(f"a staged input cannot be read any more ({error}); give the file again") from error
+
+
+def _quality(prompt: Prompt) -> dict[str, str]:
+    """The crf that SaveVideo is to encode with, empty where it is left to choose."""
+    inputs = next((node["inputs"] for node in prompt.values() if node["class_type"] == "SaveVideo"), {})
+    crf = inputs.get("codec.encoding.crf") if inputs.get("codec.encoding") == "re-encode" else None
+    return {"crf": str(crf)} if isinstance(crf, (int, float)) else {}
+
+
+def _details(clip: shapes.Result, work: list[shapes.SamplerFacts]) -> list[str]:
+    """The caption: size, length, rate, seed and steps."""
+    facts = [f"{clip.width}x{clip.height}", f"{clip.frames} frames", f"{clip.fps:g} fps", f"{clip.seconds:.2f} s"]
+    facts += [f"seed {work[0].seed}"] if work and work[0].seed is not None else []
+    return facts + (["+".join(str(sampler.steps) for sampler in work) + " steps"] if work else [])
+
+
+class _Progress:
+    """Tells stages (node id -> title, in the order in which they run), each for its share of the sampling work."""
+
+    def __init__(self, stages: Mapping[str, str], work: list[shapes.SamplerFacts], on_event: OnEvent):
+        cost = {sampler.node: sampler.steps * sampler.passes * max(sampler.tokens, 1) for sampler in work}
+        self.steps = {sampler.node: sampler.steps for sampler in work}
+        self.stages = list(stages.items())
+        sampled = sum(cost.get(node, 0) for node, _ in self.stages)
+        others = sum(node not in cost for node, _ in self.stages)
+        room = max(1 - OTHER_SHARE * others, 0.5) if sampled else 0.0
+        shares = [room * cost[node] / (sampled or 1) if node in cost else (1 - room) / others for node, _ in self.stages]
+        self.ends = [sum(shares[: index + 1]) for index in range(len(shares))]
+        self.on_event, self.began, self.opened = on_event, time.monotonic(), list[float]()
+        self.step = 0
+
+    def reach(self, fraction: float) -> None:
+        """Report everything that lies between the last call and this one."""
+        for index, ((node, title), end) in enumerate(zip(self.stages, self.ends, strict=True)):
+            start = self.ends[index - 1] if index else 0.0
+            if fraction < start:
+                return
+            if index == len(self.opened):
+                self.opened.append(time.monotonic())
+                self.step = 0
+                self._tell("stage", title, 0, self.steps.get(node, 0), start)
+            steps = self.steps.get(node, 0)
+            if index == len(self.opened) - 1 and steps:
+                done = steps if fraction >= end else int(steps * (fraction - start) / (end - start))
+                while self.step < done:
+                    self.step += 1
+                    self._tell("step", title, self.step, steps, start + (end - start) * self.step / steps)
+
+    def timings(self) -> dict[str, float]:
+        """Stage title -> seconds; stages of the same title are added up."""
+        closed, seconds = [*self.opened[1:], time.monotonic()], dict[str, float]()
+        for (_, title), start, end in zip(self.stages, self.opened, closed, strict=False):
+            seconds[title] = seconds.get(title, 0.0) + end - start
+        return seconds
+
+    def _tell(self, kind: str, title: str, step: int, steps: int, fraction: float) -> None:
+        elapsed = time.monotonic() - self.began
+        left = elapsed * (1 - fraction) / fraction if fraction > 0 else None
+        self.on_event(Event(kind, title, title, step, steps, fraction, left))

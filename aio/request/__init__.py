@@ -1,0 +1,177 @@
+"""From a job to a request: check every field, look into every input file, stage the files for the engine."""
+
+from __future__ import annotations
+
+import dataclasses
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from aio import fields, media
+from aio.config import Config
+from aio.errors import InvalidParams, MediaError, Problem
+from aio.fields import MEDIA_TYPES, formats, geometry
+from aio.fields.conditions import holds
+from aio.graph import bounds
+from aio.machine import paths
+from aio.media import originals, stale
+from aio.media.pictures import WHITE
+from aio.request import follow
+from aio.values import Job, Media, Request
+
+FITTING = frozenset({"fit"})
+"""Fields that say how what is given is fitted to the clip: a picture in the graph, a video where it is staged."""
+
+STAGING = FITTING | {"background"}
+"""Fields that change what an engine gets of a file, and so may be read by no operation."""
+
+
+def validate(job: Job) -> Request:
+    """Return a request whose values are legal and whose input files can be read.
+
+    Raises:
+        InvalidParams: every fault of every field and file at once, each naming field, value and remedy.
+    """
+    config, problems = job.config, []
+    try:
+        values = fields.check(config.fields, job.params, config.values, config.mode)
+    except InvalidParams as error:
+        problems += explained(error, config, job.params).problems
+        values = {name: job.params.get(name, config.values.get(name, field.default)) for name, field in config.fields.items()}
+    faulty = {problem.field for problem in problems}
+    limits = limits_of(config)
+    found = _probed(config, {name: value for name, value in values.items() if name not in faulty}, problems)
+    warnings: list[str] = []
+    if not faulty:
+        taken = follow.take(config, values, found, job.params)
+        values |= taken.values
+        warnings += taken.warnings
+        problems += [*taken.problems, *_too_much(found, values, limits)]
+    if problems:
+        raise InvalidParams(problems)
+    given = frozenset(job.params)
+    for facts in dict.fromkeys(found.values()):   # one file may be first and last frame
+        warnings += facts.notes
+        warnings += [f"{facts.path.name} is transparent in places, where {_background(values)} shows (background=…)"] if facts.transparent else []
+    warnings += fields.unused(config.fields, job.params, {**config.values, **values})
+    warnings += _said(config, values)
+    warnings += [f"{name}: {facts['note']}" for name, facts in (config.data.get("loras") or {}).items() if facts.get("note")]
+    warnings += notes(config, values)
+    checked = Request(
+        config, values, given, found, prefix=f"aio/{uuid.uuid4().hex[:12]}", warnings=tuple(warnings), origins=taken.origins)
+    if refused := bounds.refused(checked):
+        raise InvalidParams(refused)
+    return checked
+
+
+def _said(config: Config, values: Mapping[str, Any]) -> list[str]:
+    """What the formats say of texts that are legal and have an effect."""
+    known = {**config.values, **values}
+    texts = {name: field for name, field in config.fields.items() if field.format and values.get(name) and holds(field.when, known)}
+    return [f"{name}: {said}" for name, field in texts.items() if (said := formats.note(field.format, values[name]))]
+
+
+def _probed(config: Config, values: Mapping[str, Any], problems: list[Problem]) -> dict[str, Media]:
+    """Facts of the input files, by field; what is wrong with one goes to `problems`."""
+    found, limits = dict[str, Media](), limits_of(config)
+    for name, field in config.fields.items():
+        if field.type in MEDIA_TYPES and values.get(name):
+            try:
+                found[name] = media.probe(_file(values[name]), name, field.type.lower(), limits)
+            except MediaError as error:
+                problems.append(Problem(name, "custom_validation_failed", str(error).removeprefix(f"{name}: ")))
+    return found
+
+
+def completed(sample: Request) -> Request:
+    """A made-up request (aio.check.sample), with what follows from the files that were given for it."""
+    given = {name: sample.values[name] for name in sample.given}
+    found = _probed(sample.config, given, [])
+    free = {name: None for name, field in sample.config.fields.items() if field.length_of in found and name not in given}
+    taken = follow.take(sample.config, {**sample.values, **free}, found, given)
+    return dataclasses.replace(
+        sample, values={**sample.values, **taken.values}, media={**sample.media, **found}, warnings=(*sample.warnings, *taken.warnings),
+        origins=taken.origins)
+
+
+def notes(config: Config, values: Mapping[str, Any]) -> list[str]:
+    """What the configuration has to say of a job with these values: the texts of `notes` whose condition holds."""
+    known = {**config.choices, **config.values, **values}
+    return [note["text"] for note in (config.data.get("notes") or {}).values() if holds(note.get("when"), known)]
+
+
+def unoffered(config: Config) -> tuple[Problem, ...]:
+    """What the preset needs and the model does not offer: values that are no option of their field. Empty: they go together."""
+    preset, model = config.choices.get("preset"), config.choices.get("model")
+    remedy = (config.data.get("model") or {}).get("remedy") or "choose another preset or model"
+    lacking = [
+        field for name, field in config.fields.items()
+        if field.type == "COMBO" and name in config.values and str(config.values[name]) not in map(str, field.options)
+    ]
+    return tuple(
+        Problem(field.name, "value_not_in_list", f"preset {preset} needs {config.values[field.name]!r}, model {model} offers {field.range}; {remedy}")
+        for field in lacking
+    )
+
+
+def explained(error: InvalidParams, config: Config, params: Mapping[str, Any]) -> InvalidParams:
+    """The same faults; those that the preset and the model cause, not the user, in words that lead to a way out."""
+    known = {problem.field: problem for problem in unoffered(config) if problem.field not in params}
+    return InvalidParams(known.get(problem.field, problem) for problem in error.problems)
+
+
+def _too_much(found: Mapping[str, Media], values: Mapping[str, Any], limits: media.Limits) -> list[Problem]:
+    """What would take too long to decode, of what a job uses of its videos."""
+    problems = []
+    for name, source in found.items():
+        used = min(source.frames, (values.get("seconds") or source.seconds) * source.fps + 1) if source.kind == "video" else 0
+        try:
+            limits.check("gigapixels", used * source.width * source.height / 1e9, source.path.name,
+                         "takes {} gigapixels to decode as far as it is used", "scale it down")
+        except MediaError as error:
+            problems.append(Problem(name, "custom_validation_failed", str(error)))
+    return problems
+
+
+def limits_of(config: Config) -> media.Limits:
+    """What an input file may be at most, by the config. Raises ConfigError."""
+    return media.Limits.of((config.data.get("input") or {}).get("limits"))
+
+
+def _file(given: Any) -> Path:
+    path = paths.expanded(str(given))
+    try:
+        return path.resolve()
+    except (OSError, ValueError):
+        return path   # probing it says why
+
+
+def _background(values: Mapping[str, Any]) -> str:
+    return str(values.get("background") or WHITE)
+
+
+def clip_of(request: Request) -> media.Clip | None:
+    """Size, rate and length that staged media are fitted to; None where the mode has no such fields."""
+    values = request.values
+    if any(values.get(name) is None for name in ("width", "height", "seconds", "fps")):
+        return None
+    return media.Clip(
+        values["width"], values["height"], geometry.frames(values["seconds"], values["fps"]), values["fps"], pad=follow.pads(values))
+
+
+def stage(request: Request, input_dir: Path) -> Request:
+    """Copy the input files into the engine's input folder under names made of their content; remove old copies.
+
+    Returns:
+        The request with each input field's value replaced by the name ComfyUI loads it under.
+    """
+    values, staged, hashes = dict(request.values), dict(request.media), {}
+    clip, limits = clip_of(request), limits_of(request.config)
+    for name, facts in request.media.items():
+        values[name], staged[name] = media.stage_media(facts, name, input_dir, clip=clip, limits=limits, background=_background(request.values))
+        hashes[name] = media.sha256(facts.path)
+        originals.keep(facts.path, hashes[name], input_dir / values[name], (request.config.data.get("input") or {}).get("original_mb"))
+    data = request.config.data
+    stale.remove_stale(input_dir, stale.limit(data, "input", "keep_days", stale.DAY), stale.limit(data, "output", "part_hours", stale.HOUR))
+    return dataclasses.replace(request, values=values, media=staged, hashes=hashes)

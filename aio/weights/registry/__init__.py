@@ -1,0 +1,180 @@
+"""Models: what the registry knows, which files a prompt names, what of them is on disk, and `ensure`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from glob import escape
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from aio.values import OnEvent, Prompt, ignore
+from aio.weights.registry import cache as disk
+from aio.weights.registry.entry import RegistryEntry, contained, parse
+
+__all__ = ["ModelRef", "ModelStatus", "RegistryEntry", "contained", "ensure", "models_of", "parse", "status"]
+
+MODEL_ENDINGS = (".safetensors", ".sft", ".gguf", ".ckpt", ".pt", ".pt2", ".pth", ".bin", ".pkl")
+"""What ComfyUI lists as a model (folder_paths.supported_pt_extensions at v0.33.0), and GGUF."""
+GUESS_ENDINGS = (".safetensors", ".sft", ".gguf", ".ckpt", ".pt", ".pth")
+SAFE_ENDINGS = (".safetensors", ".sft")
+"""Formats that hold tensors and nothing that could run."""
+NOT_MODELS = frozenset({"input", "output", "temp"})
+ALIASES = {"unet": "diffusion_models", "clip": "text_encoders", "unet_gguf": "diffusion_models", "clip_gguf": "text_encoders"}
+"""Old folder names (folder_paths.map_legacy) and those of ComfyUI-GGUF (its nodes.py) -> the folder they list."""
+
+ALSO = {"diffusion_models": "unet", "text_encoders": "clip"}
+"""Second places that ComfyUI looks in (folder_paths.py:30-31 at v0.33.0)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRef:
+    """A weight file that a prompt names.
+
+    Attributes:
+        folder: ComfyUI models/<folder>; empty when guessed.
+        name: as the node gives it. node: id. input: name.
+        guessed: the node's class is not in the schema, the file's ending alone speaks for it.
+    """
+
+    folder: str
+    name: str
+    node: str
+    input: str
+    guessed: bool = False
+
+
+def models_of(prompt: Prompt, schema: Mapping[str, Any] | None = None) -> tuple[ModelRef, ...]:
+    """The weight files that a patched prompt names, each once, in the prompt's order.
+
+    Args:
+        schema: class name -> NodeClass, by default aio.graph.schema.load(); an input's `files` names the ComfyUI folder it lists.
+    """
+    if schema is None:
+        from aio.graph.schema import load
+
+        schema = load()
+    found: dict[tuple[str, str], ModelRef] = {}
+    for node_id, node in prompt.items():
+        known = schema.get(node["class_type"])
+        for name, value in node["inputs"].items():
+            if not isinstance(value, str) or "\n" in value:
+                continue
+            if known is None:
+                folder, endings = "", GUESS_ENDINGS
+            else:
+                files = getattr(known.inputs.get(name), "files", None)
+                if not files or files in NOT_MODELS:
+                    continue
+                folder, endings = ALIASES.get(files, files), MODEL_ENDINGS
+            if value.lower().endswith(endings):   # a list may also offer words, e.g. VAELoader's pixel_space
+                found.setdefault((folder, value), ModelRef(folder, value, node_id, name, guessed=known is None))
+    return tuple(found.values())
+
+
+@dataclass(frozen=True, slots=True)
+class ModelStatus:
+    """Where a model stands: models/<folder>/<name>.
+
+    Attributes:
+        bytes: size on disk, else the registry's, None when unknown.
+        state: present (in models/), cached (in the Hugging Face cache, not linked yet), missing (can be fetched),
+            unknown (nowhere, and not in the registry), corrupt (there, but not what the registry records).
+        path: the file, None when it is nowhere. entry: its registry entry, None when it has none.
+        verified: its sha256 was compared, or there is none to compare with. note: why it is corrupt or unknown.
+        node: id of the first node that names it.
+    """
+
+    name: str
+    folder: str
+    bytes: int | None
+    state: str
+    path: Path | None = None
+    entry: RegistryEntry | None = None
+    verified: bool = False
+    note: str = ""
+    node: str = ""
+
+
+def status(
+    refs: Iterable[ModelRef], registry: Mapping[str, Any], models_dir: Path | None, cache: Path | None = None
+) -> tuple[ModelStatus, ...]:
+    """What is on disk of `refs`, each file once. Cheap: stat calls and one small JSON file, no hashing, no network.
+
+    Args:
+        models_dir: ComfyUI's models folder, None where there is none yet. cache: Hugging Face cache, else the environment's.
+    """
+    registry, cache = parse(registry), cache or disk.hub_cache()
+    memory = disk.remembered(models_dir) if models_dir else {}
+    found: dict[tuple[str, str], ModelStatus] = {}
+    for ref in refs:
+        entry = registry.get(ref.name) or registry.get(PurePosixPath(ref.name).name)
+        one = _status(ref, entry, models_dir, cache, memory)
+        found.setdefault((one.folder, one.name), one)
+    return tuple(found.values())
+
+
+def _status(
+    ref: ModelRef, entry: RegistryEntry | None, models_dir: Path | None, cache: Path, memory: Mapping[str, str]
+) -> ModelStatus:
+    if not contained(ref.name):
+        return ModelStatus(ref.name, ref.folder, None, "unknown", note="the name leaves the models folder; give its plain file name", node=ref.node)
+    try:
+        return _found(ref, entry, models_dir, cache, memory)
+    except OSError as error:   # a folder that may not be read, a name longer than the disk takes
+        note = f"cannot be looked for: {error.strerror or error} ({error.filename or models_dir}); see to that folder, or give another name"
+        return ModelStatus(ref.name, ref.folder, None, "unknown", entry=entry, note=note, node=ref.node)
+
+
+def _found(
+    ref: ModelRef, entry: RegistryEntry | None, models_dir: Path | None, cache: Path, memory: Mapping[str, str]
+) -> ModelStatus:
+    folder = ref.folder or (entry.folder if entry else "")
+    if not folder and models_dir:   # a pack's node and a file of the user's: wherever it lies
+        folder = next((path.relative_to(models_dir).parts[0] for path in models_dir.glob(f"*/{escape(ref.name)}")), "")
+    places = [models_dir / name / ref.name for name in (folder, ALSO.get(folder)) if name is not None] if models_dir else []
+    linked = next((place for place in places if place.is_file()), None)
+    path, state = (linked, "present") if linked else (entry and disk.cached(entry, cache), "cached")
+    if path is None:
+        size, state = (entry.size, "missing") if entry else (None, "unknown")
+        return ModelStatus(ref.name, folder, size, state, entry=entry, node=ref.node)
+    stat = os.stat(path)
+    want, seen, note = disk.expected(entry, path), memory.get(disk.identity(stat)), ""
+    if entry and entry.size and not entry.size_approx and stat.st_size != entry.size:
+        state, note = "corrupt", f"it has {stat.st_size} bytes, the registry says {entry.size}"
+    elif want and seen and seen != want:
+        state, note = "corrupt", f"its sha256 is {seen}, not {want}"
+    return ModelStatus(ref.name, folder, stat.st_size, state, path, entry, want in (None, seen), note, ref.node)
+
+
+def ensure(
+    refs: Iterable[ModelRef],
+    registry: Mapping[str, Any],
+    models_dir: Path,
+    on_event: OnEvent = ignore,
+    *,
+    cache: Path | None = None,
+    verify: bool = True,
+    rules: Mapping[str, Any] | None = None,
+) -> tuple[ModelStatus, ...]:
+    """Return once every model stands, verified, at models/<folder>/<name>. About a millisecond where all is in place.
+
+    Every problem is known before the first byte is fetched.
+
+    Args:
+        on_event: gets `download` events in the calling thread; what it raises (Cancelled) stops the transfers, which resume later.
+        cache: Hugging Face cache, else the environment's. verify: False trusts files of the right size that were never hashed.
+        rules: the config's `download`.
+
+    Raises:
+        ModelMissing: one line a file: not known, gated, offline, damaged, ... and what to do. OutputError: no room, no permission.
+    """
+    refs, registry, cache = tuple(refs), parse(registry), cache or disk.hub_cache()
+    states = status(refs, registry, models_dir, cache)
+    if any(state.state != "present" or (verify and not state.verified) for state in states):
+        from aio.weights import download  # only here: most runs need nothing
+
+        download.complete(states, registry, models_dir, cache, on_event, verify, rules)
+        states = status(refs, registry, models_dir, cache)
+    return states
