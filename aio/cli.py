@@ -24,7 +24,7 @@ from aio.command.console import Console
 from aio.command.usage import expect, unknown
 from aio.config import Config
 from aio.errors import AioError, Cancelled, ConfigError, InputError
-from aio.machine import faults, paths, signals, terminal
+from aio.machine import faults, folders, paths, signals, terminal
 from aio.machine.faults import report
 from aio.values import Event, Job
 
@@ -157,9 +157,9 @@ def _job(cfg: Any, command: Command) -> int:
 
     try:
         if HydraConfig.get().mode.name == "MULTIRUN":
-            from aio.sweep import launch
+            from aio.sweep import worker
 
-            return launch.work(cfg, command.config_dirs, command.texts, signals.guarded, report)
+            return worker.work(cfg, command.config_dirs, command.texts, signals.guarded, report)
         return execute(Job(command.compose(), command.params))
     except (Cancelled, KeyboardInterrupt):
         raise
@@ -192,23 +192,23 @@ def check(command: Command) -> int:
 
 
 def _regenerate(command: Command) -> int:
-    from aio.comfyui import location
-    from aio.graph import schema
+    from aio.comfyui import describe, location
+    from aio.graph.schema import FILE
 
     found = location.find(command.compose().data["comfyui"])
     if found is None:
         raise ConfigError("check --regenerate-schema needs ComfyUI: run `python -m aio setup`, or set AIO_COMFYUI_DIR")
-    target = configuration.PACKAGE / "data" / "node_schema.json"
-    target.write_text(schema.regenerate(found.path, location.ROOT / "nodes"), encoding="utf-8")
-    terminal.made(target)
+    FILE.write_text(describe.regenerate(found.path, folders.ROOT / "nodes"), encoding="utf-8")
+    terminal.made(FILE)
     return 0
 
 
 def plan(command: Command) -> int:
     """Show what a run would do."""
     from aio.check import plan as planning
+    from aio.comfyui.location import known_models
 
-    made = planning.plan(Job(command.compose(), command.params), verbs.models_dir(command.compose()))
+    made = planning.plan(Job(command.compose(), command.params), known_models(command.compose().data["comfyui"]))
     if "json" in command.options:
         terminal.answer(json.dumps(made.as_dict(), indent=2, ensure_ascii=False), exact=True)
     else:

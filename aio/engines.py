@@ -62,9 +62,9 @@ def create(name: str, config: Config) -> Engine:
 
 def working_dirs() -> tuple[Path, ...]:
     """Where the engines keep what goes in and what comes out: each in a folder with `input` and `output`."""
-    from aio.comfyui.location import work_dir
+    from aio.machine.folders import work
 
-    return work_dir(), paths.temporary()
+    return work(), paths.temporary()
 
 
 def make(name: str, config: Config) -> Engine:

@@ -10,20 +10,18 @@ from aio.engine import Engine
 from aio.errors import OutputError
 from aio.graph.patch import apply, render
 from aio.graph.workflow import load
-from aio.recipe import leftovers, outputs, sidecar
-from aio.recipe.provenance import metadata
+from aio.recipe import leftovers, outputs, provenance, sidecar
 from aio.request import stage, validate
 from aio.values import Artifacts, Event, Job, OnEvent, Request, ignore
-from aio.weights import lorafit
-from aio.weights.registry import ensure, models_of
+from aio.weights import lorafit, registry
+from aio.weights.ensure import ensure
 
 
 def run(job: Job, engine: Engine, on_event: OnEvent = ignore) -> Artifacts:
     """Turn a job into an mp4.
 
     Args:
-        job: composed configuration and the user's values.
-        engine: what executes the prompt.
+        job: composed configuration and the user's values. engine: what executes the prompt.
         on_event: gets progress and warnings, possibly from another thread.
 
     Raises:
@@ -38,10 +36,10 @@ def run(job: Job, engine: Engine, on_event: OnEvent = ignore) -> Artifacts:
     prompt    = apply(patch, load(request.config.workflow))              # patch   -> Prompt (API format)
     if engine.models_dir is not None:
         data = request.config.data
-        models = ensure(models_of(prompt), data.get("registry") or {}, engine.models_dir, on_event, rules=data.get("download"))
+        models = ensure(registry.models_of(prompt), data.get("registry") or {}, engine.models_dir, on_event, rules=data.get("download"))
         for warning in lorafit.check(prompt, request.config, models):    # before the GPU: ComfyUI leaves out in silence what does not fit
             on_event(Event("warning", warning))
-    recipe    = metadata(request, patch, prompt, f"{engine.name} {engine.revision}", job.params)
+    recipe    = provenance.metadata(request, patch, prompt, f"{engine.name} {engine.revision}", job.params)
     leftovers.tidy(engine.output_dir, job.config.output_dir, job.config.data)
     with leftovers.owned(engine.output_dir, request.prefix):             # until the clip has its name
         artifacts = engine.execute(prompt, request, on_event, metadata=recipe)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from aio import check as checking
 from aio import config as configuration
@@ -12,22 +11,13 @@ from aio.comfyui import location
 from aio.command import Command
 from aio.command.console import Console
 from aio.command.usage import unknown
-from aio.config import Config
-from aio.errors import AioError, ConfigError
+from aio.errors import ConfigError
 from aio.graph import schema
 from aio.machine import terminal
 from aio.machine.device import device
 from aio.weights import download, registry
+from aio.weights.ensure import ensure
 from aio.weights.registry.cache import hub_cache
-
-
-def models_dir(config: Config) -> Path | None:
-    """ComfyUI's models folder, None where ComfyUI is not set up."""
-    try:
-        found = location.find(config.data["comfyui"])
-    except AioError:
-        return None   # listing needs no engine; `run` and `setup` say what is wrong with it
-    return location.models_dir(found.path) if found else None
 
 
 def chosen_modes(command: Command) -> Sequence[str]:
@@ -46,7 +36,7 @@ def models(command: Command) -> int:
         known = {name: value for name, value in command.params.items() if name in config.fields}
         for ref in registry.models_of(checking.draw(checking.sample(config, known))[1], schema.load()):
             refs.setdefault((ref.folder, ref.name), ref)
-    folder = models_dir(config)
+    folder = location.known_models(config.data["comfyui"])
     found = registry.status(refs.values(), config.data["registry"], folder)
     for one in found:
         size = f"{one.bytes / 1e9:7.2f} GB" if one.bytes else "         ?"
@@ -66,7 +56,7 @@ def models(command: Command) -> int:
         if folder is None:
             raise ConfigError("models --fetch: ComfyUI is not set up, so there is no models folder to link into: run `python -m aio setup` first")
         with Console() as console:
-            registry.ensure(refs.values(), config.data["registry"], folder, console, rules=config.data.get("download"))
+            ensure(refs.values(), config.data["registry"], folder, console, rules=config.data.get("download"))
         terminal.made(f"all {len(found)} files are in {folder}")
         return 0
     return 0 if not missing else 1

@@ -21,7 +21,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from fakehub import FakeHub
 
-from aio.weights.registry import ModelRef, RegistryEntry, ensure
+from aio.weights.ensure import ensure
+from aio.weights.registry import ModelRef, RegistryEntry
 
 FILES, ROUNDS, MOST_MS, REPO = 12, 50, 5.0, "owner/weights"
 

@@ -213,7 +213,9 @@ _WEIGHTS = """
 import sys
 sys.path.insert(0, {root!r})
 from pathlib import Path
-from aio import config, registry, tinyweights
+from aio import config
+from aio.comfyui import tinyweights
+from aio.weights import registry
 from bench.warm import engine
 made = engine(Path({folder!r}))
 made.start()

@@ -24,8 +24,8 @@ from urllib.parse import unquote, urlparse
 
 import pytest
 
+from aio.weights.ensure import ensure as real_ensure
 from aio.weights.registry import ModelRef, RegistryEntry
-from aio.weights.registry import ensure as real_ensure
 
 COMMIT = "c0ffee" + "0" * 34
 CHUNK = 1 << 14
@@ -48,7 +48,7 @@ def entry(**values: object) -> RegistryEntry:
 
 
 def ensure(*arguments: Any, rules: dict[str, float] = QUICK, **named: Any) -> Any:
-    """aio.weights.registry.ensure, which does not wait before another attempt."""
+    """aio.weights.ensure.ensure, which does not wait before another attempt."""
     return real_ensure(*arguments, rules={**QUICK, **rules}, **named)
 
 

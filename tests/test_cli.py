@@ -13,13 +13,14 @@ import pytest
 
 from aio import config
 from aio.cli import main
+from aio.machine import folders
 
 README_PROMPT = "A cat, running: in {rain}, it's (wet) = fun 🙂"
 SMALL = ["width=256", "height=256", "seconds=0.4", "fps=24", "engine=preview"]
 
 
 def aio(*words, cwd=None, **kwargs):
-    env = {**os.environ, "PYTHONPATH": str(config.PACKAGE.parent), "PYTHONIOENCODING": "utf-8", **kwargs.pop("env", {})}
+    env = {**os.environ, "PYTHONPATH": str(folders.PACKAGE.parent), "PYTHONIOENCODING": "utf-8", **kwargs.pop("env", {})}
     return subprocess.run([sys.executable, "-m", "aio", *words], capture_output=True, text=True, cwd=cwd, env=env, timeout=120, **kwargs)
 
 
@@ -128,7 +129,7 @@ def test_a_warning_names_a_field_without_effect(tmp_path, capsys):
 
 
 def test_ctrl_c_removes_the_partial_file(tmp_path):
-    env = {**os.environ, "PYTHONPATH": str(config.PACKAGE.parent), "TMPDIR": str(tmp_path / "tmp")}
+    env = {**os.environ, "PYTHONPATH": str(folders.PACKAGE.parent), "TMPDIR": str(tmp_path / "tmp")}
     (tmp_path / "tmp").mkdir()
     words = ["mode=t2v", "prompt=x", "width=1920", "height=1088", "seconds=20", "engine=preview", f"output.dir={tmp_path / 'out'}"]
     process = subprocess.Popen([sys.executable, "-m", "aio", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env)

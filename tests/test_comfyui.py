@@ -42,7 +42,7 @@ import sys
 sys.path.insert(1, {root!r})
 from pathlib import Path
 from aio import config
-from aio.engines.comfyui import ComfyUIEngine
+from aio.comfyui.engine import ComfyUIEngine
 library = ComfyUIEngine(config.compose(), work_dir=Path({work!r}), models_dir=Path({work!r}), cpu=True).start()
 import app.logger, nodes, utils.extra_config
 print(library.device, len(nodes.NODE_CLASS_MAPPINGS), Path(utils.__path__[0]).name, sorted(library.packs))
@@ -74,8 +74,10 @@ def test_it_says_which_comfyui_it_is(comfy):  # noqa: F811
 
 def test_the_committed_schema_is_the_one_of_this_comfyui():
     script = """if True:
-        from aio import comfyui_dir, config, schema
-        print(schema.regenerate(comfyui_dir.find(config.compose().data['comfyui']).path, comfyui_dir.ROOT / 'nodes'), end="")"""
+        from aio import config
+        from aio.comfyui import describe, location
+        from aio.machine import folders
+        print(describe.regenerate(location.find(config.compose().data['comfyui']).path, folders.ROOT / 'nodes'), end="")"""
     made = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert made[made.index("{"):] == (ROOT / "aio" / "data" / "node_schema.json").read_text(encoding="utf-8")
     assert schema.load()

@@ -589,7 +589,8 @@ def test_models_tells_what_each_disk_must_take_and_which_lacks_room(tmp_path, hu
 FETCH = """
 import sys
 from pathlib import Path
-from aio.registry import ModelRef, ensure
+from aio.weights.registry import ModelRef
+from aio.weights.ensure import ensure
 import os
 if sys.argv[3] == "copy":
     def no(*_, **__): raise OSError(1, "refused")

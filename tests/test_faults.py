@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from aio import cli, config, errors
-from aio.machine import faults, paths
+from aio import cli, errors
+from aio.machine import faults, folders, paths
 
 SMALL = ["mode=t2v", "prompt=a secret wish", "width=256", "height=256", "seconds=0.4", "engine=preview"]
 
@@ -203,7 +203,7 @@ def test_the_gpus_worker_hands_every_failure_over_in_words(monkeypatch, capsys):
 
 
 def test_a_plain_python_is_told_which_package_is_missing(tmp_path):
-    env = {**os.environ, "PYTHONPATH": str(config.PACKAGE.parent)}
+    env = {**os.environ, "PYTHONPATH": str(folders.PACKAGE.parent)}
     done = subprocess.run([sys.executable, "-S", "-m", "aio", *SMALL], capture_output=True, text=True, env=env, cwd=tmp_path)
     assert done.returncode == 1 and len(done.stderr.splitlines()) == 1
     assert done.stderr.startswith("aio: the package 'jsonpatch' is missing in this Python (") and "`make demo`" in done.stderr
@@ -222,7 +222,7 @@ def test_an_old_python_is_told_which_one_is_needed(monkeypatch, capsys):
 def test_the_needed_python_is_the_one_of_the_package():
     from aio.__main__ import LEAST
 
-    file = config.PACKAGE.parent / "pyproject.toml"
+    file = folders.PACKAGE.parent / "pyproject.toml"
     assert f'requires-python = ">={LEAST[0]}.{LEAST[1]}"' in file.read_text(encoding="utf-8")
 
 
@@ -230,7 +230,7 @@ def test_the_needed_python_is_the_one_of_the_package():
 def test_in_a_folder_that_was_removed_every_verb_says_so(verb, tmp_path):
     (tmp_path / "gone").mkdir()
     script = f"import os, sys; os.rmdir(os.getcwd()); from aio.cli import main; sys.exit(main(['{verb}']))"
-    env = {**os.environ, "PYTHONPATH": str(config.PACKAGE.parent)}
+    env = {**os.environ, "PYTHONPATH": str(folders.PACKAGE.parent)}
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=env, cwd=tmp_path / "gone")
     assert done.returncode == 2
     assert done.stderr == "aio: the current folder is not there any more, or not for this user: go to another one (cd) and start again\n"
@@ -239,7 +239,7 @@ def test_in_a_folder_that_was_removed_every_verb_says_so(verb, tmp_path):
 @pytest.mark.parametrize("home", ["", "/nonexistent", "/dev/null", "/dev/null/x"])
 def test_a_user_without_a_home_makes_a_clip(home, tmp_path):
     (tmp_path / "tmp").mkdir()
-    env = {**os.environ, "PYTHONPATH": str(config.PACKAGE.parent), "HOME": home, "TMPDIR": str(tmp_path / "tmp")}
+    env = {**os.environ, "PYTHONPATH": str(folders.PACKAGE.parent), "HOME": home, "TMPDIR": str(tmp_path / "tmp")}
     for words, code in ((SMALL, 0), (["models", "mode=t2v"], 1), (["plan", *SMALL], 0)):
         done = subprocess.run([sys.executable, "-m", "aio", *words], capture_output=True, text=True, env=env, cwd=tmp_path)
         assert done.returncode == code, done.stderr
@@ -261,7 +261,7 @@ def test_a_user_that_the_system_does_not_know_gets_words(words, tmp_path):
         sys.exit(main(sys.argv[1:]))
     """
     env = {name: value for name, value in os.environ.items() if name not in ("HOME", "USER", "LOGNAME")}
-    env |= {"PYTHONPATH": str(config.PACKAGE.parent), "TMPDIR": str(tmp_path)}
+    env |= {"PYTHONPATH": str(folders.PACKAGE.parent), "TMPDIR": str(tmp_path)}
     done = subprocess.run([sys.executable, "-c", script, *words], capture_output=True, text=True, env=env, cwd=tmp_path)
     assert "Traceback" not in done.stderr and "fault of aio" not in done.stderr
     if any("~" in word for word in words):
@@ -272,7 +272,7 @@ def test_a_user_that_the_system_does_not_know_gets_words(words, tmp_path):
 
 @pytest.mark.parametrize(("limit", "said"), [("ulimit -n 16", ""), ("ulimit -n 8", ""), ("umask 077", ""), ("ulimit -f 1", "aio: ")])
 def test_limits_of_the_shell_end_in_a_clip_or_in_words(limit, said, tmp_path):
-    env = {**os.environ, "PYTHONPATH": str(config.PACKAGE.parent), "TMPDIR": str(tmp_path), "HOME": str(tmp_path)}
+    env = {**os.environ, "PYTHONPATH": str(folders.PACKAGE.parent), "TMPDIR": str(tmp_path), "HOME": str(tmp_path)}
     line = f"{limit}; exec {sys.executable} -m aio mode=t2v prompt=x width=256 height=256 seconds=0.4 engine=preview"
     done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, env=env, cwd=tmp_path)
     assert "Traceback" not in done.stderr and done.returncode == (1 if said else 0), done.stderr

@@ -7,6 +7,7 @@ from realcomfyui import comfy, comfy_folder  # noqa: F401  fixtures
 
 from aio import check, config
 from aio.comfyui import location
+from aio.machine import folders
 
 
 def drawn(mode, preset="quality", **params):
@@ -48,7 +49,7 @@ def test_quality_compresses_pictures_as_the_model_was_trained_and_holds_keyframe
 def test_the_bundled_pack_is_at_its_pin_and_named_in_every_recipe():
     pins = location.parse(config.compose().data["comfyui"])
     pin = pins.pack("ComfyUI-aio")
-    place = location.pack_place(location.ROOT, pin)
+    place = location.pack_place(folders.ROOT, pin)
     assert location.pack_revision(place, pin) == pin.revision, f"write this into conf/comfyui/pins.yaml: {location.pack_revision(place, pin)}"
 
 

@@ -21,6 +21,7 @@ from aio.cli import main
 from aio.command import parse
 from aio.errors import ConfigError, InvalidParams
 from aio.fields import geometry
+from aio.machine import folders
 from aio.media import Clip, probe, stage_media
 from aio.media.streams import frames_of, write_mp4, write_wav
 from aio.preview import storyboard
@@ -40,7 +41,7 @@ def picture(path: Path, size: tuple[int, int] = (512, 512), exif: int = 1) -> st
     """The astronaut, pressed into a size, stored in an orientation of EXIF."""
     tags = Image.Exif()
     tags[0x0112] = exif
-    Image.open(config.ROOT / "samples" / "astronaut.png").convert("RGB").resize(size).save(path, exif=tags)
+    Image.open(folders.ROOT / "samples" / "astronaut.png").convert("RGB").resize(size).save(path, exif=tags)
     return str(path)
 
 

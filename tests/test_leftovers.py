@@ -12,7 +12,7 @@ import pytest
 
 from aio import config, engines
 from aio.cli import main
-from aio.machine import whole
+from aio.machine import folders, whole
 from aio.media import stale
 from aio.recipe import leftovers
 from aio.run import run
@@ -129,7 +129,8 @@ def test_nothing_goes_that_a_living_process_holds(home, clip):
     script = f"""
 import os, sys, time
 from pathlib import Path
-from aio import leftovers, whole
+from aio.machine import whole
+from aio.recipe import leftovers
 work, out = Path({str(working(home).parent)!r}), Path({str(home)!r})
 with leftovers.owned(work, "aio/0123456789ab"), whole.part(out) as (file, part):
     file.write(b"x"), file.flush()
@@ -140,7 +141,7 @@ with leftovers.owned(work, "aio/0123456789ab"), whole.part(out) as (file, part):
     print("ready", flush=True)
     time.sleep(60)
 """
-    child = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(config.PACKAGE.parent)})
+    child = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(folders.PACKAGE.parent)})
     try:
         assert child.stdout.readline() == b"ready\n"
         paths = [*working(home).iterdir(), *home.glob(".aio-*.part")]
@@ -157,7 +158,7 @@ with leftovers.owned(work, "aio/0123456789ab"), whole.part(out) as (file, part):
 
 def test_a_killed_run_leaves_nothing_for_ever(home):
     """At any moment: what is left bears names that the next run knows."""
-    env = {**os.environ, "PYTHONPATH": str(config.PACKAGE.parent), "TMPDIR": str(home / "tmp")}
+    env = {**os.environ, "PYTHONPATH": str(folders.PACKAGE.parent), "TMPDIR": str(home / "tmp")}
     for delay in (0.0, 0.1, 0.3):
         words = [*SMALL[:-2], "seconds=4", "fps=8", "output.dir=outputs"]
         child = subprocess.Popen([sys.executable, "-m", "aio", *words], env=env, stderr=subprocess.PIPE, cwd=home)

@@ -9,6 +9,7 @@ import pytest
 
 from aio import config
 from aio.comfyui import location
+from aio.machine import folders
 
 ROOT = Path(__file__).resolve().parent.parent
 PINS = location.parse(config.compose(["mode=t2v"]).data["comfyui"])
@@ -31,7 +32,7 @@ def test_every_pin_is_a_full_commit():
 
 def test_manifest_and_node_schema_were_made_from_the_pin():
     assert json.loads(location.MANIFEST.read_text())["revision"] == PINS.comfyui.revision
-    assert PINS.comfyui.revision in (config.PACKAGE / "data" / "node_schema.json").read_text()[:600]
+    assert PINS.comfyui.revision in (folders.DATA / "node_schema.json").read_text()[:600]
 
 
 @pytest.mark.parametrize("name", config.choices("lora"))

@@ -16,6 +16,7 @@ from aio.comfyui import location, provision
 from aio.comfyui.location import Pin, Pins, find, head, manifest, pack_dir, parse
 from aio.comfyui.provision import process, requirements, setup
 from aio.errors import Cancelled, ConfigError, EngineError, OutputError
+from aio.machine import folders
 
 ROOT = Path(__file__).resolve().parents[1]
 REAL = Path(os.environ.get("AIO_COMFYUI_DIR") or Path.home() / ".cache/aio/comfyui")
@@ -69,7 +70,7 @@ def home(tmp_path, monkeypatch, mirror) -> Path:
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.delenv("AIO_COMFYUI_DIR", raising=False)
     monkeypatch.delenv("AIO_ALLOW_ANY_COMFYUI", raising=False)
-    monkeypatch.setattr(location, "checkout", lambda: None)
+    monkeypatch.setattr(folders, "checkout", lambda: None)
     copy = tmp_path / "pinned"
     git(tmp_path, "clone", "-q", str(mirror[0] / "Comfy-Org" / "ComfyUI"), str(copy))
     git(copy, "checkout", "-q", mirror[1].comfyui.revision)
@@ -272,7 +273,7 @@ def checkout(home, mirror, tmp_path, monkeypatch) -> Path:
     git(root, "init", "-q")
     (root / ".gitmodules").write_text('[submodule "comfyui"]\n\tpath = comfyui\n\turl = https://github.com/Comfy-Org/ComfyUI.git\n')
     git(root, "update-index", "--add", "--cacheinfo", f"160000,{mirror[1].comfyui.revision},comfyui")
-    monkeypatch.setattr(location, "checkout", lambda: root)
+    monkeypatch.setattr(folders, "checkout", lambda: root)
     return root
 
 
@@ -310,7 +311,7 @@ def test_a_checkout_without_submodule_uses_the_cache(home, mirror, tmp_path, mon
     root = tmp_path / "aio"
     (root / "conf").mkdir(parents=True)
     git(root, "init", "-q")
-    monkeypatch.setattr(location, "checkout", lambda: root)
+    monkeypatch.setattr(folders, "checkout", lambda: root)
     assert setup(mirror[1], install=False).comfyui.path == home
 
 
@@ -324,7 +325,7 @@ def test_the_order_is_the_variable_then_the_submodule_then_the_cache(home, mirro
     assert find(pins).source == "the cache"
     root = tmp_path / "aio"
     shutil.copytree(home, root / "comfyui")
-    monkeypatch.setattr(location, "checkout", lambda: root)
+    monkeypatch.setattr(folders, "checkout", lambda: root)
     assert find(pins).source == "the submodule"
     shutil.copytree(home, tmp_path / "third")
     monkeypatch.setenv("AIO_COMFYUI_DIR", str(tmp_path / "third"))

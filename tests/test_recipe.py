@@ -16,6 +16,7 @@ from aio import config, replay
 from aio.cli import main
 from aio.command import parse
 from aio.errors import ConfigError, InvalidParams, MediaError
+from aio.machine import folders
 from aio.recipe import provenance, sidecar
 from aio.sweep import plan
 from aio.sweep.axes import Spec
@@ -88,7 +89,7 @@ def test_the_metadata_names_no_path_no_environment_and_no_token(mode, made, inpu
     found = tags(video)
     text = json.dumps(found)
     assert not absolute(found)
-    for word in (str(tmp_path), str(Path.home()), "hf_secret", "example.org", config.ROOT.as_posix()):
+    for word in (str(tmp_path), str(Path.home()), "hf_secret", "example.org", folders.ROOT.as_posix()):
         assert word not in text
     staged = {item["staged"] for item in found["aio"]["inputs"].values()}   # what the operations call the inputs: by content
     assert set(re.findall(r'"(aio/[^"]*)"', json.dumps(found["aio"]["operations"]))) == staged

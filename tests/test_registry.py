@@ -188,7 +188,8 @@ def test_a_busy_storage_is_asked_again_and_a_lasting_fault_is_told(tmp_path, hub
 CHILD = """
 import sys
 from pathlib import Path
-from aio.registry import ModelRef, ensure
+from aio.weights.registry import ModelRef
+from aio.weights.ensure import ensure
 entries = {sys.argv[2]: dict(repo=sys.argv[1], path="split/" + sys.argv[2], folder="loras")}
 ensure([ModelRef("loras", sys.argv[2], "1", "lora_name")], entries, Path(sys.argv[3]))
 """

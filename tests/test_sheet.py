@@ -15,7 +15,7 @@ from PIL import Image
 from aio.cli import main
 from aio.engines import create
 from aio.errors import ConfigError
-from aio.machine import whole
+from aio.machine import folders, whole
 from aio.sweep import contact, sheet
 from aio.sweep import folder as store
 from aio.sweep.folder import Cell
@@ -155,7 +155,7 @@ def test_a_damaged_clip_leaves_a_cell_without_a_picture(tmp_path):
 
 
 def test_the_template_is_offline():
-    text = (sheet.config.PACKAGE / "data" / "sheet.html").read_text()
+    text = (folders.DATA / "sheet.html").read_text()
     assert not re.search(r"https?://|//cdn|@import|url\(", text)
 
 

@@ -11,9 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from aio import config
 from aio.errors import Cancelled, EngineError
-from aio.machine import signals
+from aio.machine import folders, signals
 
 SMALL = ["mode=t2v", "prompt=x", "width=256", "height=256", "seconds=0.4", "engine=preview"]
 LONG = ["mode=t2v", "prompt=x", "width=1920", "height=1088", "seconds=20", "engine=preview"]
@@ -33,7 +32,7 @@ def begun(process):
 
 
 def started(tmp_path, *words, **options):
-    env = {**os.environ, "PYTHONPATH": str(config.PACKAGE.parent), "TMPDIR": str(tmp_path), "HOME": str(tmp_path)}
+    env = {**os.environ, "PYTHONPATH": str(folders.PACKAGE.parent), "TMPDIR": str(tmp_path), "HOME": str(tmp_path)}
     return subprocess.Popen(
         [sys.executable, "-m", "aio", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env, cwd=tmp_path, **options)
 
@@ -89,7 +88,7 @@ def test_a_run_under_way_stops_within_seconds_and_removes_what_it_wrote(number, 
 
 def test_while_aio_is_imported_a_signal_ends_it_with_one_word(tmp_path):
     script = "import sys, signal, aio.__main__ as start; start.started(lambda: (signal.raise_signal(signal.SIGTERM), print('never'))[1])"
-    env = {**os.environ, "PYTHONPATH": str(config.PACKAGE.parent)}
+    env = {**os.environ, "PYTHONPATH": str(folders.PACKAGE.parent)}
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=env, cwd=tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "aio: cancelled\n")
 
@@ -112,7 +111,7 @@ def test_a_broken_pipe_signal_changes_nothing(tmp_path):
 
 def test_a_signal_after_the_work_does_not_change_its_exit_code(tmp_path):
     script = "import aio.__main__ as s, atexit, signal, sys; atexit.register(signal.raise_signal, signal.SIGINT); sys.exit(s.started(lambda: 0))"
-    env = {**os.environ, "PYTHONPATH": str(config.PACKAGE.parent)}
+    env = {**os.environ, "PYTHONPATH": str(folders.PACKAGE.parent)}
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=env, cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
 

@@ -15,6 +15,7 @@ from aio import config
 from aio.cli import main
 from aio.command import parse
 from aio.errors import ConfigError, InputError
+from aio.machine import folders
 from aio.recipe import sidecar
 from aio.sweep import folder as store
 from aio.sweep import jobs_table, plan
@@ -43,7 +44,7 @@ def states(folder):
 
 
 def process(*words, tmp):
-    env = {**os.environ, "PYTHONPATH": str(config.PACKAGE.parent), "TMPDIR": str(tmp)}
+    env = {**os.environ, "PYTHONPATH": str(folders.PACKAGE.parent), "TMPDIR": str(tmp)}
     return subprocess.Popen([sys.executable, "-m", "aio", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env)
 
 

@@ -10,9 +10,8 @@ import sys
 
 import pytest
 
-from aio import config
 from aio.errors import OutputError
-from aio.machine import terminal
+from aio.machine import folders, terminal
 
 BARE = ["mode=t2v", "width=256", "height=256", "seconds=0.4", "engine=preview"]
 SMALL = [*BARE, "prompt=x"]
@@ -21,7 +20,7 @@ AIO = f"exec {sys.executable} -m aio "
 
 def shell(line, tmp_path, **env):
     """Run a line in a shell: exit code, stdout, stderr."""
-    full = {**os.environ, "PYTHONPATH": str(config.PACKAGE.parent), "TMPDIR": str(tmp_path), "HOME": str(tmp_path), "PYTHONUNBUFFERED": "", **env}
+    full = {**os.environ, "PYTHONPATH": str(folders.PACKAGE.parent), "TMPDIR": str(tmp_path), "HOME": str(tmp_path), "PYTHONUNBUFFERED": "", **env}
     done = subprocess.run(["bash", "-c", line], capture_output=True, env=full, cwd=tmp_path, timeout=120)
     return done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")
 
@@ -54,7 +53,7 @@ def test_a_sweep_is_done_whatever_its_streams_are(streams, tmp_path):
 
 def test_stdout_may_be_a_closed_socket(tmp_path):
     ours, theirs = socket.socketpair()
-    env = {**os.environ, "PYTHONPATH": str(config.PACKAGE.parent), "TMPDIR": str(tmp_path), "HOME": str(tmp_path)}
+    env = {**os.environ, "PYTHONPATH": str(folders.PACKAGE.parent), "TMPDIR": str(tmp_path), "HOME": str(tmp_path)}
     process = subprocess.Popen([sys.executable, "-m", "aio", *SMALL], stdout=theirs, stderr=theirs, env=env, cwd=tmp_path)
     theirs.close()
     ours.close()
@@ -102,7 +101,7 @@ def test_escape_sequences_never_reach_the_terminal(tmp_path):
     evil = "\x1b]0;owned\x07\x1b[2J\u202e"
     for words in (["plan", *BARE, f"prompt={evil}"], [f"mode={evil}"], [f"{evil}=1"], [*SMALL, f"output.{evil}=1"], ["replay", f"{evil}.mp4"],
                   ["sheet", f"{evil}=x"], [*SMALL, f"seed={evil}"], ["mode=i2v", "prompt=x", f"image={evil}"], ["--config-dir", evil], [f"--{evil}"]):
-        env = {**os.environ, "PYTHONPATH": str(config.PACKAGE.parent), "HOME": str(tmp_path)}
+        env = {**os.environ, "PYTHONPATH": str(folders.PACKAGE.parent), "HOME": str(tmp_path)}
         done = subprocess.run([sys.executable, "-m", "aio", *words], capture_output=True, text=True, env=env, cwd=tmp_path)
         assert not {"\x1b", "\x07", "\u202e"} & set(done.stdout + done.stderr), words
 

@@ -23,7 +23,7 @@ from aio.config import Config
 from aio.errors import EngineError
 from aio.fields import MEDIA_TYPES, geometry
 from aio.graph import patch, schema, shapes, workflow
-from aio.machine import faults, terminal
+from aio.machine import faults, folders, terminal
 from aio.recipe import provenance
 from aio.values import Job, Prompt, Request, ignore
 from aio.weights import registry
@@ -106,7 +106,7 @@ def prepared(case: Case, input_dir: Path) -> tuple[Request, tuple[Any, ...], Pro
     params |= {f.name: "A cat walks" for f in config.fields.values() if f.type == "STRING" and f.default is None}
     params |= ({"seconds": SECONDS} if "seconds" in config.fields else {}) | dict(case.params)
     media = [f.name for f in config.fields.values() if f.type in MEDIA_TYPES and f.name in params]
-    params |= {name: str(configuration.ROOT / "samples" / params[name]) for name in media}
+    params |= {name: str(folders.ROOT / "samples" / params[name]) for name in media}
     checked = request.validate(Job(config, params))
     small = {name: SIZE for name in ("width", "height") if name in config.fields}
     checked = request.stage(dataclasses.replace(checked, values={**checked.values, **small}), input_dir)

@@ -8,14 +8,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from aio import config as configuration
 from aio.check import constants, fidelity
 from aio.check.constants import Constant
 from aio.check.fidelity import Entry, Record
 from aio.config import Config
 from aio.errors import ConfigError
+from aio.machine import folders
 
-FILE = configuration.ROOT / "docs" / "FIDELITY.md"
+FILE = folders.ROOT / "docs" / "FIDELITY.md"
 
 SHOWN = 60
 """Characters of a value; a whole prompt would fill the table."""

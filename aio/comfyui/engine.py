@@ -21,7 +21,7 @@ from aio.config import Config
 from aio.engine import NO_METADATA
 from aio.errors import Cancelled, EngineError
 from aio.graph import workflow
-from aio.machine import paths
+from aio.machine import folders, paths
 from aio.media.streams import write_failure
 from aio.values import Artifacts, OnEvent, Prompt, Request
 
@@ -67,8 +67,8 @@ class ComfyUIEngine:
         if found is None:
             raise EngineError("ComfyUI is not set up: run `python -m aio setup`, or give engine=preview")
         comfyui = found.path.resolve()
-        work = work_dir or location.work_dir()
-        models = models_dir or location.models_dir(comfyui)
+        work = work_dir or folders.work()
+        models = models_dir or folders.models(comfyui)
         self.folders = Folders(comfyui, paths.expanded(work).resolve(), paths.expanded(models).resolve())
         pinned = location.parse(config.data.get("comfyui")).comfyui.revision
         commit = pinned if found.verified_by == "manifest" else found.revision   # without .git it is known by its files

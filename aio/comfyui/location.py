@@ -16,13 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from aio.comfyui.pins import Pin, Pins, parse
-from aio.errors import EngineError
-from aio.machine import paths
+from aio.errors import AioError, EngineError
+from aio.machine import folders
 from aio.machine.outside import json_of, text_of
 
-ROOT = next(folder for folder in (Path(__file__).parent, Path(__file__).parents[1]) if (folder / "nodes").is_dir())
-"""Folder that holds nodes/: the package itself in a wheel, the checkout otherwise."""
-MANIFEST = Path(__file__).parent / "data" / "comfyui_manifest.json"
+MANIFEST = folders.DATA / "comfyui_manifest.json"
 MANIFEST_FILES = (
     *("*.py", "utils/*.py", "comfy/*.py", "comfy/ldm/lightricks/**/*.py", "comfy/text_encoders/lt.py"),
     *("comfy_execution/*.py", "comfy_api/latest/*.py", "comfy_extras/nodes_lt*.py"),
@@ -51,22 +49,6 @@ class ComfyUIDir:
     warning: str = ""
 
 
-def checkout() -> Path | None:
-    """The git checkout that aio runs from, None when it is installed as a package."""
-    root = Path(__file__).resolve().parents[1]
-    return root if (root / ".git").exists() and (root / "conf").is_dir() else None
-
-
-def places(override: str | Path | None = None) -> list[tuple[str, Path]]:
-    """(why, folder) in the order of preference, whether ComfyUI is there or not; one alone where the user names it."""
-    if override or os.environ.get("AIO_COMFYUI_DIR"):
-        why = "the given folder" if override else "AIO_COMFYUI_DIR"
-        return [(why, paths.expanded(override or os.environ["AIO_COMFYUI_DIR"], why).absolute())]
-    root = checkout()
-    cache = ("the cache", paths.cache() / "comfyui")
-    return [("the submodule", root / "comfyui"), cache] if root else [cache]
-
-
 def find(pins: Mapping[str, Any] | Pins, override: str | Path | None = None) -> ComfyUIDir | None:
     """The ComfyUI to use, None when none is set up.
 
@@ -74,7 +56,7 @@ def find(pins: Mapping[str, Any] | Pins, override: str | Path | None = None) -> 
         EngineError: there is one and it is not the pinned one (or a folder that the user names holds none).
     """
     pins = parse(pins)
-    for why, path in places(override):
+    for why, path in folders.comfyui(override):
         try:
             holds = (path / "execution.py").is_file() and (path / "nodes.py").is_file()
         except OSError as error:
@@ -86,14 +68,13 @@ def find(pins: Mapping[str, Any] | Pins, override: str | Path | None = None) -> 
     return None
 
 
-def models_dir(comfyui: Path) -> Path:
-    """ComfyUI's models folder: AIO_MODELS_DIR, else the one in its own folder."""
-    return paths.expanded(os.environ.get("AIO_MODELS_DIR") or comfyui / "models", "AIO_MODELS_DIR").absolute()
-
-
-def work_dir() -> Path:
-    """Folder of an engine's input, output and log: AIO_WORK_DIR, else ~/.cache/aio/work."""
-    return paths.expanded(os.environ.get("AIO_WORK_DIR") or paths.cache() / "work", "AIO_WORK_DIR").absolute()
+def known_models(pins: Mapping[str, Any] | Pins) -> Path | None:
+    """ComfyUI's models folder, None where none is set up, or not the pinned one: listing needs no engine, `run` and `setup` say what is wrong."""
+    try:
+        found = find(pins)
+    except AioError:
+        return None
+    return folders.models(found.path) if found else None
 
 
 def _verified(pins: Pins, path: Path, why: str) -> ComfyUIDir:
@@ -130,7 +111,7 @@ def pack_dir(comfyui: Path, pin: Pin) -> Path:
 
 def pack_place(comfyui: Path, pin: Pin) -> Path:
     """Where a node pack lies, whether it is there or not."""
-    return ROOT / pin.bundled if pin.bundled else comfyui / "custom_nodes" / pin.name
+    return folders.ROOT / pin.bundled if pin.bundled else comfyui / "custom_nodes" / pin.name
 
 
 def pack_revision(path: Path, pin: Pin) -> str | None:

@@ -17,7 +17,7 @@ from typing import Any
 from aio.config import checks, following, foreign, typed
 from aio.config.checks import is_text
 from aio.config.composing import alone, composed, explain, params_of, register, searched, standing
-from aio.config.places import CONF, PACKAGE, ROOT, WORKFLOWS, choice, choices, facts, groups, many, settled, usual
+from aio.config.places import CONF, WORKFLOWS, choice, choices, facts, groups, many, settled, usual
 from aio.config.quoting import LITERAL, escaped
 from aio.config.sections import Mode, Node
 from aio.config.words import Words, picked, sort
@@ -28,7 +28,7 @@ from aio.fields.formats import FORMATS
 from aio.machine import paths
 
 __all__ = [
-    "CONF", "LITERAL", "PACKAGE", "ROOT", "WORKFLOWS", "Config", "Node", "Patch", "build", "choice", "choices", "compose", "composed",
+    "CONF", "LITERAL", "WORKFLOWS", "Config", "Node", "Patch", "build", "choice", "choices", "compose", "composed",
     "escaped", "explain", "facts", "groups", "is_text", "many", "params_of", "picked", "register", "searched", "settled", "sort",
     "usual",
 ]

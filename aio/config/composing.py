@@ -98,9 +98,10 @@ def explain(error: Exception, words: Sequence[str] = (), config_dirs: Sequence[P
 
 
 def _similar(key: str) -> str:
-    from aio.config import compose
+    from omegaconf import OmegaConf
 
-    return nearest(key, _keys(compose().data))
+    known = OmegaConf.to_container(composed([], ()), resolve=False)
+    return nearest(key, _keys({name: value for name, value in known.items() if name not in ("hydra", "params")}))
 
 
 def _short(text: str) -> str:

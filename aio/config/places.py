@@ -9,16 +9,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Any
 
-from aio.comfyui import location
 from aio.config import files, typed
 from aio.errors import ConfigError, nearest
+from aio.machine import folders
 from aio.machine.device import suited
 from aio.machine.here import placed
 
-PACKAGE = Path(__file__).resolve().parent.parent
-ROOT = PACKAGE if (PACKAGE / "conf").is_dir() else PACKAGE.parent
-"""Folder that holds conf/, workflows/ and samples/: the package itself in a wheel, the checkout otherwise."""
-CONF, WORKFLOWS = ROOT / "conf", ROOT / "workflows"
+CONF, WORKFLOWS = folders.ROOT / "conf", folders.ROOT / "workflows"
 
 MEANT = {"duration": ("the length of the clip", "seconds"), "guidance": ("the guidance scale", "cfg")}
 """Groups whose name people type for a field, with a number: group -> what they mean, and the field."""
@@ -76,8 +73,8 @@ def _own_lora(given: str, known: Sequence[str]) -> str:
     if given.lower() in NOTHING or not re.search("[a-zA-Z]", own):
         return ""
     own = f"{own}_own" if own in known else own
-    comfyui = next((path for _, path in location.places() if os.path.isfile(path / "nodes.py")), None)
-    place = location.models_dir(comfyui) / "loras" if comfyui else "models/loras of ComfyUI, which `python -m aio setup` fetches"
+    comfyui = next((path for _, path in folders.comfyui() if os.path.isfile(path / "nodes.py")), None)
+    place = folders.models(comfyui) / "loras" if comfyui else "models/loras of ComfyUI, which `python -m aio setup` fetches"
     return (f". A LoRA of your own gets a name: put its file into {place}, copy {CONF / 'lora' / 'camera_static.yaml'} to MYCONF/lora/{own}.yaml, "
             f"write {own} there for camera_static and the file's name for lora_name, and give --config-dir=MYCONF lora=[{own}]")
 

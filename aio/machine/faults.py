@@ -19,7 +19,7 @@ from typing import Any
 
 from aio import __version__
 from aio.errors import AioError, Cancelled, InputError, InternalError, OutputError, SystemFault
-from aio.machine import paths, signals, terminal
+from aio.machine import folders, paths, signals, terminal
 from aio.machine.outside import shown
 
 KEPT = 20
@@ -137,7 +137,7 @@ def _package(error: ImportError) -> str:
         while first.__cause__ or first.__context__:   # numpy wraps what happened in a page of advice
             first = first.__cause__ or first.__context__ or first
         return f"a package does not load in this Python ({sys.executable}): {_line(first)}; install it again, or give aio more memory (`ulimit -v`)"
-    checkout = (Path(__file__).resolve().parent.parent / "Makefile").is_file()
+    checkout = (folders.ROOT / "Makefile").is_file()
     remedy = "run `make demo` once, then use .venv/bin/python" if checkout else "install aio again with its extras (`pip install 'aio[ui]'`)"
     return f"the package {name!r} is missing in this Python ({sys.executable}); {remedy}"
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from aio.media import colour
-
-if TYPE_CHECKING:
-    from aio.media.stage import Clip
+from aio.media import colour, pictures
 
 PIXEL_MAX = 4
 """The most by which a pixel can be wider than high, or higher; standards go to 2 (anamorphic scope). Beyond that a file is taken to be wrong."""
@@ -24,6 +22,28 @@ def seen(frame: Any, shape: Fraction | None) -> tuple[int, int]:
     shape = shape if shape and 1 / PIXEL_MAX <= shape <= PIXEL_MAX else Fraction(1)
     width, height = (round(frame.width * shape), frame.height) if shape >= 1 else (frame.width, round(frame.height / shape))
     return (height, width) if round(frame.rotation / 90) % 2 else (width, height)
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """What staged media are fitted to. width, height: pixels. frames: count. fps: frames a second. ground: behind transparent pixels, `#rrggbb`.
+    pad: a picture of another shape is kept whole, with black bars, not cut."""
+
+    width: int
+    height: int
+    frames: int
+    fps: float
+    ground: str = pictures.WHITE
+    pad: bool = False
+
+    @property
+    def seconds(self) -> float:
+        """Length in seconds."""
+        return self.frames / self.fps
+
+    def samples(self, sample_rate: int) -> int:
+        """Samples of sound that cover the clip."""
+        return math.ceil(Fraction(sample_rate * self.frames) / Fraction(self.fps).limit_denominator(1000))
 
 
 class Fit:

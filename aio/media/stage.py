@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import os
 import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from aio.media import pictures
 from aio.media.bounds import USUAL, Limits
 from aio.media.clock import Clock
 from aio.media.probe import probe, sha256
-from aio.media.shape import Fit
+from aio.media.shape import Clip, Fit
 from aio.media.streams import AAC_RATES, decoding, frames_of, opened, picture_stream, read_sound, sound_stream, write_failure, write_mp4, write_wav
 from aio.values import Media
 
@@ -36,28 +35,6 @@ LONGER = 10.0
 
 _SOUND_SUFFIXES = {"wav": ".wav", "flac": ".flac", "mp3": ".mp3"}
 """Sounds without a clock of their own. In others (Ogg, M4A) there may be holes, which ComfyUI's LoadAudio would close."""
-
-
-@dataclass(frozen=True, slots=True)
-class Clip:
-    """What staged media are fitted to. width, height: pixels. frames: count. fps: frames a second. ground: behind transparent pixels, `#rrggbb`.
-    pad: a picture of another shape is kept whole, with black bars, not cut."""
-
-    width: int
-    height: int
-    frames: int
-    fps: float
-    ground: str = pictures.WHITE
-    pad: bool = False
-
-    @property
-    def seconds(self) -> float:
-        """Length in seconds."""
-        return self.frames / self.fps
-
-    def samples(self, sample_rate: int) -> int:
-        """Samples of sound that cover the clip."""
-        return math.ceil(Fraction(sample_rate * self.frames) / Fraction(self.fps).limit_denominator(1000))
 
 
 def stage_media(

@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from aio import media
-from aio.comfyui import location
 from aio.errors import AioError, Problem
-from aio.machine import paths
+from aio.machine import folders, paths
 from aio.media import originals
 from aio.replay.asked import Input, brief
 
@@ -17,7 +16,7 @@ from aio.replay.asked import Input, brief
 def staging() -> list[Path]:
     """The input folders of the engines, where copies of the inputs of earlier runs lie."""
     found = []
-    for folder in (location.work_dir, paths.temporary):
+    for folder in (folders.work, paths.temporary):
         try:
             found.append(folder() / "input")
         except AioError:

@@ -15,6 +15,7 @@ from aio import config as configuration
 from aio.comfyui import location
 from aio.config import Config
 from aio.errors import ConfigError
+from aio.machine import folders
 from aio.spaces import needs
 from aio.spaces.preload import Preload, preload
 
@@ -43,7 +44,7 @@ class Publication:
         return [*found, f"{total:7.2f} GB of {self.limits['preload_gb']} GB, {entries} of {self.limits['preload_entries']} entries"]
 
 
-def publication(overrides: Sequence[str] = (), config_dirs: Sequence[Path] = (), root: Path = configuration.ROOT) -> Publication:
+def publication(overrides: Sequence[str] = (), config_dirs: Sequence[Path] = (), root: Path = folders.ROOT) -> Publication:
     """Make the Space of the configuration; the body of README.md stays as it is.
 
     Args:
@@ -73,7 +74,7 @@ def renew_record(overrides: Sequence[str] = (), config_dirs: Sequence[Path] = ()
         needs.RECORD.write_text(text, encoding="utf-8")
 
 
-def write(made: Publication, root: Path = configuration.ROOT) -> list[str]:
+def write(made: Publication, root: Path = folders.ROOT) -> list[str]:
     """Write what differs; returns the names of the files that were written."""
     changed = drift(made, root)
     for name in changed:
@@ -81,7 +82,7 @@ def write(made: Publication, root: Path = configuration.ROOT) -> list[str]:
     return changed
 
 
-def drift(made: Publication, root: Path = configuration.ROOT) -> list[str]:
+def drift(made: Publication, root: Path = folders.ROOT) -> list[str]:
     """Names of files that are not what the configuration makes."""
     return [name for name, text in made.files.items() if not (root / name).is_file() or (root / name).read_text(encoding="utf-8") != text]
 

@@ -11,13 +11,13 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from aio.comfyui import location, provision
+from aio.comfyui import provision
 from aio.comfyui.boot import Folders
 from aio.command import parse
 from aio.command.console import Console
 from aio.config import Config
 from aio.errors import EngineError, InputError, OutputError
-from aio.machine import paths, terminal
+from aio.machine import folders, paths, terminal
 from aio.spaces import needs
 from aio.spaces.mirror import mirror
 from aio.weights.registry.cache import hub_cache
@@ -96,8 +96,8 @@ def _comfyui(config: Config, packs: Sequence[str], say: Callable[[str], None]) -
         report = provision.setup(config.data["comfyui"], packs, console, install=False)
     for line in report.lines():
         say(line)
-    comfyui, work = report.comfyui.path, location.work_dir()
+    comfyui, work = report.comfyui.path, folders.work()
     try:
-        Folders(comfyui, work, location.models_dir(comfyui)).make()
+        Folders(comfyui, work, folders.models(comfyui)).make()
     except OSError as error:
         raise OutputError(f"AIO_WORK_DIR: {work} cannot be written ({error.strerror or error}); name another folder") from None

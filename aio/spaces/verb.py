@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from aio import config as configuration
 from aio.command import Command
-from aio.machine import terminal
+from aio.machine import folders, terminal
 from aio.spaces import publish, rules
 from aio.weights import registry
 
 
-def space(command: Command, root: Path = configuration.ROOT) -> int:
+def space(command: Command, root: Path = folders.ROOT) -> int:
     """Show what is published; --write writes it, --check says what the Hub would refuse. Returns the exit code."""
     if "write" in command.options:
         publish.renew_record(command.overrides, command.config_dirs)

@@ -16,15 +16,13 @@ from typing import Any
 
 from aio import config as configuration
 from aio.command import Command
-from aio.config import LITERAL
-from aio.config.grammar import literal, quoted, unquoted
-from aio.errors import AioError, Cancelled, ConfigError
+from aio.config.grammar import literal, quoted
+from aio.errors import AioError, ConfigError
 from aio.machine import paths, terminal
 from aio.sweep import folder as store
 from aio.sweep import sheet
-from aio.sweep.axes import Spec, of_hydra
-from aio.sweep.folder import Cell
-from aio.sweep.plan import Planned, portable
+from aio.sweep.axes import of_hydra
+from aio.sweep.plan import Planned
 
 EVERY = 2.0
 """Seconds between two looks at the files of jobs that run elsewhere."""
@@ -113,43 +111,3 @@ def sweeper(command: Command, hydra: Hydra) -> int:
         if cells:
             terminal.made(sheet.build(folder))
     return code or int(any(cell.state == "failed" for cell in cells))
-
-
-def work(
-    cfg: Any, config_dirs: Sequence[Path], texts: Sequence[str],
-    guard: Callable[[Callable[[], Any], Any], Any], report: Callable[[AioError], int],
-) -> int:
-    """Run one job that a launcher or sweeper hands over, in whatever process this is.
-
-    Args:
-        texts: overrides of the configuration that a sweeper never saw, because they are data.
-
-    Returns:
-        0, or 1 where it failed.
-
-    Raises:
-        KeyboardInterrupt: it was stopped, and so is the rest.
-    """
-    from hydra.core.hydra_config import HydraConfig
-
-    from aio.sweep.runner import Runner
-
-    facts = HydraConfig.get()
-    folder = Path(facts.sweep.dir)
-    runner = Runner(folder, config_dirs, report)
-    if "job" in cfg:
-        job = json.loads(str(cfg.job).removeprefix(LITERAL))
-        spec = Spec(**{**job["spec"], "overrides": tuple(job["spec"]["overrides"])})
-        cell = Cell(**job["cell"])
-    else:
-        chosen = [*(unquoted(word) for word in facts.overrides.task if not word.lstrip("+").startswith("params.")), *texts]
-        params = configuration.params_of(cfg)
-        settings = {key.lstrip("+~"): portable(value) for key, _, value in (word.partition("=") for word in chosen) if key != "output.dir"}
-        number = int(facts.job.num)
-        spec = Spec(number, tuple(chosen), params)
-        cell = Cell(number, settings | {name: portable(str(value)) for name, value in params.items()})
-    try:
-        done = guard(lambda: runner.run(spec, cell), runner)
-    except Cancelled:
-        raise KeyboardInterrupt from None   # Hydra reports every other exception as a failure of the program
-    return int(done.state != "done")

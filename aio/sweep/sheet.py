@@ -15,9 +15,9 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from aio import config, replay
+from aio import replay
 from aio.errors import AioError, OutputError
-from aio.machine import paths, whole
+from aio.machine import folders, paths, whole
 from aio.recipe import outputs, sidecar
 from aio.sweep import folder as store
 from aio.sweep.contact import draw, thumbnail
@@ -126,7 +126,7 @@ def _page(folder: Path, cells: Sequence[Cell], keys: Sequence[str], live: bool, 
         "ASPECT": _aspect(folder, cells),
         "CELLS": "".join(_cell(folder, cell, keys, config_dirs) + "\n" for cell in cells),
     }
-    template = (config.PACKAGE / "data" / "sheet.html").read_text(encoding="utf-8")
+    template = (folders.DATA / "sheet.html").read_text(encoding="utf-8")
     return re.sub(r"@([A-Z]+)@", lambda match: words[match[1]], template)   # in one pass: a prompt may hold @CELLS@
 
 

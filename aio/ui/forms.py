@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from aio import check, request, verbs
+from aio import check, request
 from aio.check import plan
+from aio.comfyui import location
 from aio.config import Config
 from aio.errors import AioError, InvalidParams, MediaError, Problem
 from aio.fields import MEDIA_TYPES, Field
@@ -171,7 +172,7 @@ class Form:
             missing = frozenset(problem.field for problem in error.problems)
             checked = request.completed(check.sample(config, {name: value for name, value in params.items() if name not in missing}))
         operations, prompt = check.draw(checked)
-        return plan.examine(checked, operations, prompt, verbs.models_dir(config)), config, missing
+        return plan.examine(checked, operations, prompt, location.known_models(config.data["comfyui"])), config, missing
 
     def effective(self, config: Config, given: Mapping[str, Any]) -> dict[str, bool]:
         """Field with a condition, or of a LoRA -> whether it has an effect now."""

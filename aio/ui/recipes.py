@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from aio import replay
-from aio.config import ROOT
 from aio.errors import AioError, MediaError
 from aio.fields import MEDIA_TYPES
+from aio.machine import folders
 from aio.machine.here import on_space
 from aio.recipe import sidecar
 from aio.replay import asked
@@ -132,7 +132,7 @@ def example(form: Form, index: int, folder: Path) -> dict[str, Any]:
     values: dict[str, Any] = {name: form.default(name) for name in form.fields}
     for name, value in form.config.examples[index].items():
         if name in form.fields:
-            values[name] = _lend(ROOT / str(value), folder) if form.fields[name].type in MEDIA_TYPES else value
+            values[name] = _lend(folders.ROOT / str(value), folder) if form.fields[name].type in MEDIA_TYPES else value
     return values
 
 
@@ -149,7 +149,7 @@ def _lend(file: Path, folder: Path) -> str | None:
 
 def _sample(digest: str, folder: Path) -> str | None:
     """The sample with this content, if it is one."""
-    for file in sorted((ROOT / "samples").glob("*.*")):
+    for file in sorted((folders.ROOT / "samples").glob("*.*")):
         if hashlib.sha256(file.read_bytes()).hexdigest() == digest:
             return _lend(file, folder)
     return None

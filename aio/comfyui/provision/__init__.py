@@ -17,7 +17,7 @@ from aio.comfyui import location
 from aio.comfyui.location import ComfyUIDir, Pin, Pins
 from aio.comfyui.provision import process, requirements
 from aio.errors import EngineError
-from aio.machine import paths
+from aio.machine import folders, paths
 from aio.values import OnEvent, ignore
 from aio.weights.download.remedies import disk
 
@@ -94,8 +94,8 @@ def _setup(pins: Pins, packs: Sequence[str], on_event: OnEvent, target: str | Pa
 
 def _home(target: str | Path | None) -> tuple[str, Path, bool]:
     """(why, folder, whether git's submodule command fills it). A place that is filled already comes first."""
-    places = location.places(target)
-    root = location.checkout()
+    places = folders.comfyui(target)
+    root = folders.checkout()
     for why, path in places:
         if (path / "execution.py").is_file():
             return why, path, False
@@ -170,7 +170,7 @@ def _checked_out(pin: Pin, path: Path, url: str, on_event: OnEvent) -> str:
 
     if location.head(path) == pin.revision:
         return "already there"
-    lock = location.work_dir().parent / f"setup-{hashlib.sha256(str(path).encode()).hexdigest()[:16]}.lock"   # no litter in a checkout
+    lock = folders.work().parent / f"setup-{hashlib.sha256(str(path).encode()).hexdigest()[:16]}.lock"   # no litter in a checkout
     for folder in (lock.parent, path.parent):
         folder.mkdir(parents=True, exist_ok=True)
     with FileLock(lock):

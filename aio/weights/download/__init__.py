@@ -47,7 +47,7 @@ def complete(
     verify: bool,
     given: Mapping[str, Any] | Rules | None = None,
 ) -> None:
-    """Do what `aio.weights.registry.ensure` promises, for the models that it found. `given`: the config's `download`."""
+    """Do what `aio.weights.ensure.ensure` promises, for the models that it found. `given`: the config's `download`."""
     rules, problems = parse(given), [problem for state in states if (problem := _problem(state, registry))]
     missing = [state for state in states if state.state == "missing" and not _problem(state, registry)]
     targets = [models_dir / state.folder / state.name for state in states if state.state in ("missing", "cached")]

@@ -5,10 +5,9 @@ from __future__ import annotations
 import email.utils
 import re
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from aio.weights.download.hub import Transfer
+from aio.weights.download.transfer import Transfer
 
 _AGAIN = frozenset({403, 408, 425, 429, 500, 502, 503, 504, 507, 509, 520, 521, 522, 523, 524})
 """403 of the storage: its signed address has expired, the next attempt gets a new one. 52x: a proxy's words for a lost server."""

@@ -12,8 +12,9 @@ from aio.errors import AioError, ConfigError, ModelMissing
 from aio.machine.outside import shown
 from aio.weights.download import remedies
 from aio.weights.download.answers import Refused
-from aio.weights.download.hub import Transfer, described
+from aio.weights.download.hub import described
 from aio.weights.download.rules import Rules
+from aio.weights.download.transfer import Transfer
 from aio.weights.download.watch import Stopped, within
 from aio.weights.registry import RegistryEntry, contained
 

@@ -5,17 +5,14 @@ from __future__ import annotations
 import errno
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from aio.errors import AioError, ModelMissing, OutputError
 from aio.machine.outside import shown
 from aio.weights.download.answers import Refused, Unfit
 from aio.weights.download.rules import Rules
+from aio.weights.download.transfer import Transfer
 from aio.weights.download.watch import TooSlow
 from aio.weights.registry import RegistryEntry
-
-if TYPE_CHECKING:
-    from aio.weights.download.hub import Transfer
 
 CACHE = "set HF_HOME to a folder on another disk"
 MODELS = "set AIO_MODELS_DIR to a folder on another disk"

@@ -9,7 +9,7 @@ from glob import escape
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from aio.values import OnEvent, Prompt, ignore
+from aio.values import Prompt
 from aio.weights.registry import cache as disk
 from aio.weights.registry.entry import RegistryEntry, contained, parse
 
@@ -146,35 +146,3 @@ def _found(
     elif want and seen and seen != want:
         state, note = "corrupt", f"its sha256 is {seen}, not {want}"
     return ModelStatus(ref.name, folder, stat.st_size, state, path, entry, want in (None, seen), note, ref.node)
-
-
-def ensure(
-    refs: Iterable[ModelRef],
-    registry: Mapping[str, Any],
-    models_dir: Path,
-    on_event: OnEvent = ignore,
-    *,
-    cache: Path | None = None,
-    verify: bool = True,
-    rules: Mapping[str, Any] | None = None,
-) -> tuple[ModelStatus, ...]:
-    """Return once every model stands, verified, at models/<folder>/<name>. About a millisecond where all is in place.
-
-    Every problem is known before the first byte is fetched.
-
-    Args:
-        on_event: gets `download` events in the calling thread; what it raises (Cancelled) stops the transfers, which resume later.
-        cache: Hugging Face cache, else the environment's. verify: False trusts files of the right size that were never hashed.
-        rules: the config's `download`.
-
-    Raises:
-        ModelMissing: one line a file: not known, gated, offline, damaged, ... and what to do. OutputError: no room, no permission.
-    """
-    refs, registry, cache = tuple(refs), parse(registry), cache or disk.hub_cache()
-    states = status(refs, registry, models_dir, cache)
-    if any(state.state != "present" or (verify and not state.verified) for state in states):
-        from aio.weights import download  # only here: most runs need nothing
-
-        download.complete(states, registry, models_dir, cache, on_event, verify, rules)
-        states = status(refs, registry, models_dir, cache)
-    return states

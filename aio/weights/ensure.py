@@ -1,0 +1,45 @@
+"""All weights of a graph in place before an engine needs them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from aio.values import OnEvent, ignore
+from aio.weights import registry
+from aio.weights.registry import ModelRef, ModelStatus
+from aio.weights.registry import cache as disk
+
+
+def ensure(
+    refs: Iterable[ModelRef],
+    known: Mapping[str, Any],
+    models_dir: Path,
+    on_event: OnEvent = ignore,
+    *,
+    cache: Path | None = None,
+    verify: bool = True,
+    rules: Mapping[str, Any] | None = None,
+) -> tuple[ModelStatus, ...]:
+    """Return once every model stands, verified, at models/<folder>/<name>. About a millisecond where all is in place.
+
+    Every problem is known before the first byte is fetched.
+
+    Args:
+        known: the registry, as the configuration has it.
+        on_event: gets `download` events in the calling thread; what it raises (Cancelled) stops the transfers, which resume later.
+        cache: Hugging Face cache, else the environment's. verify: False trusts files of the right size that were never hashed.
+        rules: the config's `download`.
+
+    Raises:
+        ModelMissing: one line a file: not known, gated, offline, damaged, ... and what to do. OutputError: no room, no permission.
+    """
+    refs, entries, cache = tuple(refs), registry.parse(known), cache or disk.hub_cache()
+    states = registry.status(refs, entries, models_dir, cache)
+    if any(state.state != "present" or (verify and not state.verified) for state in states):
+        from aio.weights import download  # only here: most runs need nothing
+
+        download.complete(states, entries, models_dir, cache, on_event, verify, rules)
+        states = registry.status(refs, entries, models_dir, cache)
+    return states
