@@ -172,9 +172,9 @@ def test_a_job_of_a_sweep_ends_in_words_and_the_others_run(error, monkeypatch, t
 
 
 def test_what_fails_before_a_launchers_job_begins_is_told_in_words(monkeypatch, tmp_path, capsys):
-    from aio.sweep import launch
+    from aio.sweep import worker
 
-    monkeypatch.setattr(launch, "work", lambda *rest: 1 / 0)
+    monkeypatch.setattr(worker, "work", lambda *rest: 1 / 0)
     assert cli.main(["-m", *SMALL, "seed=1,2", "hydra/launcher=basic", f"output.dir={tmp_path}"]) == 1
     err = capsys.readouterr().err
     assert "aio: this is a fault of aio: ZeroDivisionError" in err and "Traceback" not in err

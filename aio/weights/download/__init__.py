@@ -19,6 +19,7 @@ from aio.weights.download import hub, place, remedies
 from aio.weights.download.damage import check, drop, ours
 from aio.weights.download.lookup import look_up, usable
 from aio.weights.download.rules import Rules, parse
+from aio.weights.download.transfer import Transfer, part_of
 from aio.weights.download.work import named, progress, together
 from aio.weights.registry import SAFE_ENDINGS, ModelStatus, RegistryEntry
 from aio.weights.registry import cache as disk
@@ -34,7 +35,7 @@ class _Task:
     state: ModelStatus
     target: Path
     source: Path | None
-    transfer: hub.Transfer | None = None
+    transfer: Transfer | None = None
     how: str = ""
 
 
@@ -109,7 +110,7 @@ def disks(states: Sequence[ModelStatus], models_dir: Path | None, cache: Path) -
 
 def _part(entry: RegistryEntry, cache: Path) -> int:
     """Bytes of an entry that came before."""
-    part = hub.part_of(disk.repo_folder(entry, cache), entry.sha256 or "-")
+    part = part_of(disk.repo_folder(entry, cache), entry.sha256 or "-")
     return part.stat().st_size if part.is_file() else 0
 
 
@@ -135,14 +136,14 @@ def _problem(state: ModelStatus, registry: Mapping[str, RegistryEntry]) -> str:
 
 def _ask(
     states: Sequence[ModelStatus], cache: Path, problems: list[str], rules: Rules, on_event: OnEvent
-) -> dict[str, hub.Transfer]:
+) -> dict[str, Transfer]:
     """Ask the Hub about all files at once: entry name -> transfer; a file that two folders need is one."""
     entries = list({state.entry.name: state.entry for state in states if state.entry}.values())
     if not entries:
         return {}
     stop, started = threading.Event(), time.monotonic()
 
-    def asked(entry: RegistryEntry) -> hub.Transfer | AioError:
+    def asked(entry: RegistryEntry) -> Transfer | AioError:
         try:
             return look_up(entry, cache, rules, stop)
         except AioError as error:
@@ -154,11 +155,11 @@ def _ask(
 
     answers = together([lambda one=one: asked(one) for one in entries], stop, tick, 8)
     problems += [str(answer) for answer in answers if isinstance(answer, AioError)]
-    return {entry.name: answer for entry, answer in zip(entries, answers, strict=True) if isinstance(answer, hub.Transfer)}
+    return {entry.name: answer for entry, answer in zip(entries, answers, strict=True) if isinstance(answer, Transfer)}
 
 
 def _tasks(
-    states: Sequence[ModelStatus], broken: Sequence[ModelStatus], found: Mapping[str, hub.Transfer], models_dir: Path, cache: Path
+    states: Sequence[ModelStatus], broken: Sequence[ModelStatus], found: Mapping[str, Transfer], models_dir: Path, cache: Path
 ) -> Iterator[_Task]:
     for state in states:
         if state.entry and (state.state != "present" or state in broken):
@@ -166,7 +167,7 @@ def _tasks(
             yield _Task(state, models_dir / state.folder / state.name, None if transfer else disk.cached(state.entry, cache), transfer)
 
 
-def _fetch(transfers: Sequence[hub.Transfer], on_event: OnEvent, rules: Rules) -> dict[str, Path]:
+def _fetch(transfers: Sequence[Transfer], on_event: OnEvent, rules: Rules) -> dict[str, Path]:
     """Fetch all; entry name -> blob."""
     if not transfers:
         return {}
