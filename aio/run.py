@@ -8,12 +8,11 @@ from collections.abc import Mapping
 from aio import timings
 from aio.engine import Engine
 from aio.errors import OutputError
-from aio.graph.patch import apply, render
-from aio.graph.workflow import load
+from aio.graph.draw import draw
 from aio.recipe import leftovers, outputs, provenance, sidecar
 from aio.request import stage, validate
 from aio.values import Artifacts, Event, Job, OnEvent, Request, ignore
-from aio.weights import lorafit, registry
+from aio.weights import lorafit
 from aio.weights.ensure import ensure
 
 
@@ -32,18 +31,17 @@ def run(job: Job, engine: Engine, on_event: OnEvent = ignore) -> Artifacts:
     for warning in request.warnings:
         on_event(Event("warning", warning))
     request   = stage(request, engine.input_dir)                         # paths   -> names the engine can load
-    patch     = render(request)                                          # Request -> tuple[Operation, ...]
-    prompt    = apply(patch, load(request.config.workflow))              # patch   -> Prompt (API format)
+    drawn     = draw(request)                                            # Request -> Drawn: patch, prompt (API format), what follows
     if engine.models_dir is not None:
         data = request.config.data
-        models = ensure(registry.models_of(prompt), data.get("registry") or {}, engine.models_dir, on_event, rules=data.get("download"))
-        for warning in lorafit.check(prompt, request.config, models):    # before the GPU: ComfyUI leaves out in silence what does not fit
+        models = ensure(drawn.models, data.get("registry") or {}, engine.models_dir, on_event, rules=data.get("download"))
+        for warning in lorafit.check(drawn.prompt, request.config, models):    # before the GPU: ComfyUI leaves out in silence what does not fit
             on_event(Event("warning", warning))
-    recipe    = provenance.metadata(request, patch, prompt, f"{engine.name} {engine.revision}", job.params)
+    recipe    = provenance.metadata(drawn, f"{engine.name} {engine.revision}", job.params)
     leftovers.tidy(engine.output_dir, job.config.output_dir, job.config.data)
     with leftovers.owned(engine.output_dir, request.prefix):             # until the clip has its name
-        artifacts = engine.execute(prompt, request, on_event, metadata=recipe)
-        timings.note(request, prompt, artifacts)                         # for the duration model; never a run's failure
+        artifacts = engine.execute(drawn.prompt, request, on_event, metadata=recipe)
+        timings.note(drawn, artifacts)                         # for the duration model; never a run's failure
         return record(request, artifacts, engine.name, recipe, on_event)
 
 

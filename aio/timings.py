@@ -16,10 +16,11 @@ from typing import Any
 
 from aio import __version__
 from aio.graph import duration
+from aio.graph.draw import Drawn
 from aio.graph.shapes import SamplerFacts
 from aio.machine import paths, terminal
 from aio.machine.outside import json_of
-from aio.values import Artifacts, Prompt, Request
+from aio.values import Artifacts
 
 LINE_MAX = 100_000
 """Characters of a line of the log; ours have 1,000."""
@@ -28,18 +29,18 @@ FITTED = 3
 """Different numbers of tokens that a fit of two constants needs at least."""
 
 
-def note(request: Request, prompt: Prompt, made: Artifacts) -> None:
+def note(drawn: Drawn, made: Artifacts) -> None:
     """Append a run's stage times to the log that `platform.timings` names, null for none. A run without a GPU says nothing of its seconds.
 
     Several processes may write at the same time. Whatever goes wrong is said on stderr: the clip is made, and that counts.
     """
     try:
-        place = request.config.data["platform"].get("timings")
+        place = drawn.request.config.data["platform"].get("timings")
         if not place or not made.card:
             return
         path = paths.expanded(str(place), "platform.timings")
         path.parent.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(line(request, prompt, made), ensure_ascii=False) + "\n"
+        text = json.dumps(line(drawn, made), ensure_ascii=False) + "\n"
         # One write to a file opened for appending is not mixed with another's (POSIX, on a local disk).
         handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         try:
@@ -50,11 +51,9 @@ def note(request: Request, prompt: Prompt, made: Artifacts) -> None:
         terminal.say(f"aio: the run's times are not logged: {type(error).__name__}: {error}")
 
 
-def line(request: Request, prompt: Prompt, made: Artifacts) -> dict[str, Any]:
+def line(drawn: Drawn, made: Artifacts) -> dict[str, Any]:
     """One run as plain values: nothing of its text, its files or its visitor."""
-    config = request.config
-    work = duration.work(prompt, duration.media_of(request))
-    guess = duration.estimate(work, config.data)
+    config, work, guess = drawn.request.config, drawn.work, drawn.estimate
     chosen = {group: config.choices.get(group) for group in ("platform", "preset", "model", "memory", "lora")}
     samplers = [
         {"stage": config.stages.get(one.node, ""), "title": one.title, "steps": one.steps, "passes": one.passes, "tokens": one.tokens,

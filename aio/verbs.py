@@ -12,7 +12,8 @@ from aio.command import Command
 from aio.command.console import Console
 from aio.command.usage import unknown
 from aio.errors import ConfigError
-from aio.graph import schema
+from aio.graph.draw import draw
+from aio.graph.models import ModelRef
 from aio.machine import terminal
 from aio.machine.device import device
 from aio.weights import download, registry
@@ -29,12 +30,12 @@ def chosen_modes(command: Command) -> Sequence[str]:
 def models(command: Command) -> int:
     """List the weights that the modes need, with bytes and state; `--fetch` gets what is missing."""
     others = [text for text in command.overrides if not text.startswith("mode=")]
-    refs: dict[tuple[str, str], registry.ModelRef] = {}
+    refs: dict[tuple[str, str], ModelRef] = {}
     configs = [configuration.compose([f"mode={mode}", *others], command.config_dirs) for mode in chosen_modes(command)]
     unknown(command, [name for config in configs for name in config.fields])
     for config in configs:
         known = {name: value for name, value in command.params.items() if name in config.fields}
-        for ref in registry.models_of(checking.draw(checking.sample(config, known))[1], schema.load()):
+        for ref in draw(checking.sample(config, known)).models:
             refs.setdefault((ref.folder, ref.name), ref)
     folder = location.known_models(config.data["comfyui"])
     found = registry.status(refs.values(), config.data["registry"], folder)

@@ -151,12 +151,10 @@ def prompts_of(folder: Path, seeds: list[int]) -> list[dict[str, Any]]:
     """The prompts that the chain makes of the jobs."""
     from aio import config as configuration
     from aio import request
-    from aio.graph import patch, workflow
 
     config, made = configuration.compose(["mode=t2v", "preset=fast"]), []
     for seed in seeds:
-        checked = request.validate(job(config, seed, folder / "out"))
-        made.append(patch.apply(patch.render(checked), workflow.load(config.workflow)))
+        made.append(request.checked(job(config, seed, folder / "out")).prompt)
     return made
 
 

@@ -24,8 +24,9 @@ from urllib.parse import unquote, urlparse
 
 import pytest
 
+from aio.graph.models import ModelRef
 from aio.weights.ensure import ensure as real_ensure
-from aio.weights.registry import ModelRef, RegistryEntry
+from aio.weights.registry import RegistryEntry
 
 COMMIT = "c0ffee" + "0" * 34
 CHUNK = 1 << 14

@@ -56,8 +56,8 @@ class Comfy:
 
     def case(self, *overrides: str, params: Mapping[str, Any] = {}) -> tuple[Request, Prompt]:
         """The staged request and the prompt of a small job."""
-        request, _, prompt = doctor.prepared(doctor.Case(configuration.compose(overrides), params=params), self.engine.input_dir)
-        return request, prompt
+        drawn = doctor.prepared(doctor.Case(configuration.compose(overrides), params=params), self.engine.input_dir)
+        return drawn.request, drawn.prompt
 
     def execute(self, request: Request, prompt: Prompt, on_event: Any = None, **options: Any) -> Artifacts:
         """Execute a prompt; `events` holds what it told, unless `on_event` is given."""

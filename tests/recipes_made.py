@@ -7,8 +7,7 @@ from pathlib import Path
 
 from aio import request
 from aio.command import parse
-from aio.graph.patch import apply, render
-from aio.graph.workflow import load
+from aio.graph.draw import draw
 from aio.recipe import provenance
 from aio.values import Job
 
@@ -24,8 +23,7 @@ def job_of(*words: str) -> Job:
 def recipe_of(job: Job, staging: Path) -> dict:
     """The recipe that a run of the preview engine writes, as it is read back."""
     staged = request.stage(request.validate(job), staging)
-    patch = render(staged)
-    made = provenance.recipe(staged, patch, apply(patch, load(staged.config.workflow)), "preview 0.1.0", job.params)
+    made = provenance.recipe(draw(staged), "preview 0.1.0", job.params)
     return json.loads(json.dumps(made))
 
 
@@ -39,5 +37,5 @@ def typed(line: str) -> list[str]:
 
 def hash_of(line: str) -> str:
     """The recipe hash of the clip that a command line makes: its operations, values, choices, inputs, weights and pins."""
-    checked = provenance.hashed(request.validate(job_of(*typed(line))))
-    return provenance.foresee(checked, render(checked), checked.config.engine)["hash"]
+    checked = request.checked(job_of(*typed(line)))
+    return provenance.foresee(checked, checked.request.config.engine)["hash"]

@@ -85,6 +85,14 @@ def test_an_import_from_above_is_seen_in_every_form(text, monkeypatch):
         test_a_module_imports_nothing_from_a_room_above_it("fields.geometry")
 
 
+def test_only_the_drawing_renders_or_applies_a_patch():
+    calls = {(name, ast.unparse(node.func)) for name in modules() for node in ast.walk(tree(name)) if isinstance(node, ast.Call)}
+    assert {name for name, called in calls if called in ("patch.render", "patch.apply")} == {"graph.draw"}
+    named = {alias.name for name in modules() for node in ast.walk(tree(name)) if isinstance(node, ast.ImportFrom) and node.module == "aio.graph.patch"
+             for alias in node.names}
+    assert not named & {"render", "apply"}   # by another name they would not be seen above
+
+
 @pytest.mark.parametrize("name", ROOMS)
 def test_a_room_says_what_it_is_for(name):
     folder = PACKAGE / name / "__init__.py"

@@ -9,6 +9,7 @@ from aio import config, fields, request
 from aio.cli import main
 from aio.errors import InputError, InvalidParams
 from aio.graph import bounds, schema
+from aio.graph.draw import draw
 from aio.graph.schema import Input, NodeClass
 from aio.values import Job
 
@@ -93,7 +94,7 @@ def test_what_the_workflow_itself_holds_is_said_of_the_workflow(tmp_path):
 def test_a_class_that_the_schema_does_not_know_is_not_judged():
     checked = request.validate(Job(config.compose(["mode=t2v"]), TEXT))
     wild = dataclasses.replace(checked, values={**checked.values, "seconds": 20.0, "fps": 50.0})
-    assert bounds.refused(wild) and not bounds.refused(wild, {})
+    assert bounds.refused(draw(wild)) and not bounds.refused(draw(wild), {})
 
 
 @pytest.mark.parametrize(
@@ -117,9 +118,9 @@ def test_the_choices_of_a_node_are_unknown_where_a_pack_may_add_to_them():
     checked = request.validate(Job(config.compose(["mode=t2v"]), TEXT))
     other = Input("sampler_name", "COMBO", options=("none",))
     nodes = {**schema.load(), "KSamplerSelect": NodeClass("KSamplerSelect", {"sampler_name": other}, ("SAMPLER",))}
-    assert bounds.refused(checked, nodes)
+    assert bounds.refused(draw(checked), nodes)
     foreign = dataclasses.replace(checked.config, data={**checked.config.data, "packs": {"RES4LYF": "x"}})
-    assert not bounds.refused(dataclasses.replace(checked, config=foreign), nodes)
+    assert not bounds.refused(draw(dataclasses.replace(checked, config=foreign)), nodes)
 
 
 @pytest.mark.parametrize("mode", config.choices("mode"))
@@ -127,7 +128,7 @@ def test_nothing_of_the_shipped_modes_is_refused_at_its_defaults(mode):
     from aio import check
 
     for preset in config.choices("preset"):
-        assert not bounds.refused(check.sample(config.compose([f"mode={mode}", f"preset={preset}"])))
+        assert not bounds.refused(draw(check.sample(config.compose([f"mode={mode}", f"preset={preset}"]))))
 
 
 def test_the_seed_reaches_every_node_that_takes_one_at_its_largest():

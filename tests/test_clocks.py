@@ -16,7 +16,7 @@ from realcomfyui import comfy, comfy_folder  # noqa: F401  fixtures
 
 from aio import config, request
 from aio.errors import MediaError
-from aio.graph import patch, workflow
+from aio.graph.draw import draw
 from aio.media import Clip, probe, stage_media
 from aio.media.clock import Clock
 from aio.media.streams import read_sound, write_wav
@@ -191,7 +191,7 @@ def test_a_preview_keeps_sound_and_picture_together(name, tmp_path):
     engine = PreviewEngine(tmp_path / "work")
     values = {"video": str(source), "prompt": "x", "control": "none", "width": 256, "height": 256}
     small = request.stage(request.validate(Job(config.compose(["mode=style"]), values)), engine.input_dir)
-    made = engine.execute(patch.apply(patch.render(small), workflow.load(small.config.workflow)), small, lambda event: None)
+    made = engine.execute(draw(small).prompt, small, lambda event: None)
     together(made.video, distance, max(1 / 24, 1 / how.get("fps", 25)), least=2)
 
 

@@ -18,6 +18,7 @@ from aio.check import doctor
 from aio.comfyui import location
 from aio.errors import Cancelled, EngineError, OutputError, WorkflowError
 from aio.graph import schema
+from aio.graph.draw import draw
 from aio.recipe import provenance
 
 pytestmark = pytest.mark.comfyui
@@ -137,13 +138,13 @@ def test_the_file_carries_its_recipe(comfy):  # noqa: F811
     import av
 
     case = doctor.Case(configuration.compose(T2V))
-    request, operations, prompt = doctor.prepared(case, comfy.engine.input_dir)
-    recipe = provenance.metadata(request, operations, prompt, "comfyui")
-    made = comfy.execute(request, prompt, metadata=recipe)
+    drawn = doctor.prepared(case, comfy.engine.input_dir)
+    recipe = provenance.metadata(drawn, "comfyui")
+    made = comfy.execute(drawn.request, drawn.prompt, metadata=recipe)
     with av.open(str(made.video)) as container:
         tags = dict(container.metadata)
     assert json.loads(tags["aio"]) == json.loads(recipe["aio"])
-    assert json.loads(tags["prompt"]).keys() == prompt.keys()
+    assert json.loads(tags["prompt"]).keys() == drawn.prompt.keys()
 
 
 def test_the_result_is_the_file_that_the_output_node_names(comfy):  # noqa: F811
@@ -412,7 +413,7 @@ def test_decoding_in_tiles_gives_a_clip_of_the_same_size_by_other_ways(comfy):  
 
 
 def test_low_memory_decodes_in_tiles_and_the_default_keeps_comfyuis_own_second_chance():
-    kinds = {name: doctor.check.draw(doctor.check.sample(configuration.compose([*T2V, f"memory={name}"])))[1]["40"]["class_type"]
+    kinds = {name: draw(doctor.check.sample(configuration.compose([*T2V, f"memory={name}"]))).prompt["40"]["class_type"]
              for name in configuration.choices("memory")}
     assert {name for name, kind in kinds.items() if kind == "VAEDecodeTiled"} == {"low", "tiled"}
     assert set(kinds.values()) == {"VAEDecode", "VAEDecodeTiled"}   # VAEDecode tries again in tiles when memory runs out

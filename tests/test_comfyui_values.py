@@ -6,7 +6,8 @@ import pytest
 from realcomfyui import comfy, comfy_folder  # noqa: F401  fixtures
 
 from aio.errors import WorkflowError
-from aio.graph import bounds, patch, schema, workflow
+from aio.graph import bounds, schema
+from aio.graph.draw import draw
 from aio.recipe import provenance, sidecar
 
 pytestmark = pytest.mark.comfyui
@@ -17,7 +18,7 @@ T2V = ("mode=t2v", "preset=fast")
 def test_a_seed_of_64_bit_runs_and_stands_in_the_recipe(comfy, seed):  # noqa: F811
     request, prompt = comfy.case(*T2V, params={"seed": str(seed)})
     assert prompt["20"]["inputs"]["noise_seed"] == seed
-    made = comfy.execute(request, prompt, metadata=provenance.metadata(request, patch.render(request), prompt, "comfyui"))
+    made = comfy.execute(request, prompt, metadata=provenance.metadata(draw(request), "comfyui"))
     assert sidecar.read(made.video).data["seed"] == str(seed)   # as text: JavaScript would round the number
 
 
@@ -29,10 +30,10 @@ def test_levels_that_end_above_0_run(comfy):  # noqa: F811
 def test_comfyui_refuses_what_is_refused_here_and_takes_what_is_offered_instead(comfy):  # noqa: F811
     request, _ = comfy.case(*T2V)
     long = dataclasses.replace(request, values={**request.values, "seconds": 20.0, "fps": 50.0})
-    (problem,) = bounds.refused(long)
-    prompt = patch.apply(patch.render(long), workflow.load(long.config.workflow))
+    drawn = draw(long)
+    (problem,) = bounds.refused(drawn)
     with pytest.raises(WorkflowError, match=r"frames_number.*1001 bigger than max of 1000"):
-        comfy.execute(long, prompt)
+        comfy.execute(long, drawn.prompt)
     assert "give seconds=19.9 or fps=49" in problem.message
 
 

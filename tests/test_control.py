@@ -9,6 +9,7 @@ from realcomfyui import comfy, comfy_folder  # noqa: F401  fixtures
 
 from aio import check, config
 from aio.comfyui import tinyweights
+from aio.graph.draw import draw
 from aio.media.probe import probe
 from aio.media.stage import Clip, stage_media
 from aio.media.streams import frames_of
@@ -87,7 +88,7 @@ def test_a_person_found_at_any_source_shape_lies_where_the_picture_shows_him(com
 
 def drawing(**changes):
     """The inputs of the node that draws poses, as the style mode gives them."""
-    prompt = check.draw(check.sample(config.compose(["mode=style"]), {"control": "pose"}))[1]
+    prompt = draw(check.sample(config.compose(["mode=style"]), {"control": "pose"})).prompt
     return {name: value for name, value in prompt["pose_image"]["inputs"].items() if name != "keypoints"} | changes
 
 

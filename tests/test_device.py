@@ -10,9 +10,10 @@ from aio import config as configuration
 from aio import engines
 from aio.check import doctor, plan
 from aio.errors import ConfigError, InputError
+from aio.graph.draw import draw
+from aio.graph.models import models_of
 from aio.machine import device
 from aio.values import Job
-from aio.weights import registry
 
 MODES = ("mode=t2v", "mode=i2v", "mode=lipsync", "mode=style", "mode=keyframe", "mode=a2v")
 
@@ -73,7 +74,7 @@ def test_every_default_of_a_mac_makes_a_graph_that_its_gpu_can_compute(machine, 
     assert "mps" in config.data["model"]["devices"] and engines.unfit(config, "mps") == ""
     from aio import check
 
-    names = [ref.name for ref in registry.models_of(check.draw(check.sample(config, {}))[1])]
+    names = [ref.name for ref in models_of(draw(check.sample(config, {})).prompt)]
     assert not [name for name in names if "fp8" in name]
 
 

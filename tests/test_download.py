@@ -19,10 +19,11 @@ import yaml
 from fakehub import COMMIT, DATA, KEY, NAME, REF, REPO, child, ensure, entry, part_of, sha256
 
 from aio.errors import Cancelled, ConfigError, ModelMissing, OutputError
+from aio.graph.models import ModelRef
 from aio.weights import download
 from aio.weights.download import rules
-from aio.weights.registry import ModelRef, parse, status
 from aio.weights.registry import cache as disk
+from aio.weights.registry import parse, status
 
 cache, hub = fakehub.cache, fakehub.hub   # fixtures
 
@@ -589,7 +590,7 @@ def test_models_tells_what_each_disk_must_take_and_which_lacks_room(tmp_path, hu
 FETCH = """
 import sys
 from pathlib import Path
-from aio.weights.registry import ModelRef
+from aio.graph.models import ModelRef
 from aio.weights.ensure import ensure
 import os
 if sys.argv[3] == "copy":

@@ -75,9 +75,9 @@ def media_and_models(prompts, base):
 def mp4(tmp_path_factory):
     """An mp4 made by aio, and the prompt that it was made by."""
     engine = PreviewEngine(tmp_path_factory.mktemp("preview"))
-    request, operations, prompt = doctor.prepared(doctor.Case(configuration.compose(["mode=i2v", "preset=quality"])), engine.input_dir)
-    made = engine.execute(prompt, request, ignore, metadata=provenance.metadata(request, operations, prompt, "preview"))
-    return made.video, prompt
+    drawn = doctor.prepared(doctor.Case(configuration.compose(["mode=i2v", "preset=quality"])), engine.input_dir)
+    made = engine.execute(drawn.prompt, drawn.request, ignore, metadata=provenance.metadata(drawn, "preview"))
+    return made.video, drawn.prompt
 
 
 WORKFLOWS = sorted(configuration.WORKFLOWS.glob("*.json"))

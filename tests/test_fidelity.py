@@ -7,13 +7,14 @@ from realcomfyui import comfy, comfy_folder  # noqa: F401  fixtures
 
 from aio import check, config
 from aio.comfyui import location
+from aio.graph.draw import draw
 from aio.machine import folders
 
 
 def drawn(mode, preset="quality", **params):
     composed = config.compose([f"mode={mode}", f"preset={preset}"])
     job = check.sample(composed, params)
-    return job, check.draw(job)[1]
+    return job, draw(job).prompt
 
 
 @pytest.mark.parametrize("mode", config.choices("mode"))

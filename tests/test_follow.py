@@ -16,11 +16,12 @@ from realcomfyui import comfy, comfy_folder  # noqa: F401
 from recipes_made import job_of, recipe_of
 
 from aio import check, config, request
-from aio.check import plan
 from aio.cli import main
 from aio.command import parse
 from aio.errors import ConfigError, InvalidParams
 from aio.fields import geometry
+from aio.graph.clip import clip_of
+from aio.graph.draw import Drawn, draw
 from aio.machine import folders
 from aio.media import Clip, probe, stage_media
 from aio.media.streams import frames_of, write_mp4, write_wav
@@ -250,7 +251,7 @@ def test_fit_pad_splices_a_node_before_each_that_cuts_and_crop_leaves_the_graph_
     made = {}
     for fit in ("crop", "pad"):
         job = check.sample(config.compose([f"mode={mode}"]), {"fit": fit, **({"image": "aio/image"} if mode == "style" else {})})
-        made[fit] = check.draw(job)[1]
+        made[fit] = draw(job).prompt
     whole, none = ({name: node for name, node in made[fit].items() if node["class_type"] == "ResizeAndPadImage"} for fit in ("pad", "crop"))
     assert len(whole) == (2 if mode == "keyframe" else 1) and not none
     for name, node in whole.items():
@@ -258,13 +259,12 @@ def test_fit_pad_splices_a_node_before_each_that_cuts_and_crop_leaves_the_graph_
         assert [one["class_type"] for one in made["pad"].values() if [name, 0] in one["inputs"].values()] == ["ImageScale"]
 
 
-def drawn(folder: Path, mode: str, **params) -> tuple[list[np.ndarray], plan.Plan, Path]:
-    """The frames of a preview, its plan, and the folder of its staged inputs."""
+def previewed(folder: Path, mode: str, **params) -> tuple[list[np.ndarray], Drawn, Path]:
+    """The frames of a preview, its graph, and the folder of its staged inputs."""
     engine = PreviewEngine(folder / "work")
-    made = request.stage(checked(mode, seconds=0.4, **params), engine.input_dir)
-    operations, prompt = check.draw(made)
-    video = engine.execute(prompt, made, ignore).video
-    return [frame.to_ndarray(format="rgb24") for frame in frames_of(video)], plan.examine(made, operations, prompt), engine.input_dir
+    made = draw(request.stage(checked(mode, seconds=0.4, **params), engine.input_dir))
+    video = engine.execute(made.prompt, made.request, ignore).video
+    return [frame.to_ndarray(format="rgb24") for frame in frames_of(video)], made, engine.input_dir
 
 
 def free(frame: np.ndarray) -> np.ndarray:
@@ -278,7 +278,7 @@ def test_the_preview_shows_a_picture_as_it_is_fitted(tmp_path, fit):
 
     tall, wide = picture(tmp_path / "t.png", (360, 640)), picture(tmp_path / "w.png", (700, 400))
     way = {"crop": ImageOps.fit, "pad": ImageOps.pad}
-    frames, _, _ = drawn(tmp_path, "keyframe", first_frame=tall, last_frame=wide, width=512, height=576, fit=fit)
+    frames, _, _ = previewed(tmp_path, "keyframe", first_frame=tall, last_frame=wide, width=512, height=576, fit=fit)
     for frame, given in ((frames[0], tall), (frames[-1], wide)):
         for name, made in way.items():
             right = np.asarray(made(Image.open(given), (512, 576), Image.Resampling.LANCZOS))
@@ -288,7 +288,7 @@ def test_the_preview_shows_a_picture_as_it_is_fitted(tmp_path, fit):
 def test_a_stretched_picture_is_shown_stretched(tmp_path):
     engine = PreviewEngine(tmp_path / "work")
     made = request.stage(checked("i2v", image=picture(tmp_path / "p.png", (360, 640)), width=576, height=512, seconds=0.4), engine.input_dir)
-    prompt = check.draw(made)[1]
+    prompt = draw(made).prompt
     prompt["51"]["inputs"]["crop"] = "disabled"
     frame = next(frames_of(engine.execute(prompt, made, ignore).video)).to_ndarray(format="rgb24")
     right = np.asarray(Image.open(tmp_path / "p.png").resize((576, 512), Image.Resampling.LANCZOS))
@@ -301,7 +301,7 @@ def test_the_model_gets_what_the_preview_shows(comfy, tmp_path, fit):  # noqa: F
     import nodes
 
     given = {"image": picture(tmp_path / "p.png", (360, 640)), "width": 576, "height": 512, "fit": fit}
-    frames, planned, staged = drawn(tmp_path, "i2v", **given)
+    frames, planned, staged = previewed(tmp_path, "i2v", **given)
     classes, known = nodes.NODE_CLASS_MAPPINGS, {}
     comfy.engine.input_dir.joinpath("aio").mkdir(parents=True, exist_ok=True)
     for file in (staged / "aio").glob("*.png"):
@@ -337,7 +337,7 @@ def test_the_length_of_a_sound_is_rounded_up_to_the_next_legal_one():
 def test_no_word_is_lost_of_a_sound_that_sets_the_length(tmp_path, inputs, mode, seconds, frames):
     given = {"image": inputs["image"]} if mode == "lipsync" else {}
     made = checked(mode, audio=sound(tmp_path / "s.wav", seconds), **given)
-    assert request.clip_of(made).frames == frames and request.clip_of(made).seconds >= seconds - 0.001
+    assert clip_of(made).frames == frames and clip_of(made).seconds >= seconds - 0.001
     assert "the length of audio" in made.origins["seconds"] and not made.warnings
 
 
@@ -346,22 +346,22 @@ def test_no_word_is_lost_of_a_sound_that_sets_the_length(tmp_path, inputs, mode,
 def test_a_legal_length_is_not_rounded_further(tmp_path, fps, typed):
     for count in (121, 241):
         video = film(tmp_path / f"{count}.mp4", (64, 64), count, float(fps), sound_seconds=float(count / fps))
-        assert request.clip_of(checked("style", video=video, fps=typed)).frames == count
-        assert request.clip_of(checked("a2v", audio=sound(tmp_path / "s.wav", float(count / fps), 48000), fps=typed)).frames == count
+        assert clip_of(checked("style", video=video, fps=typed)).frames == count
+        assert clip_of(checked("a2v", audio=sound(tmp_path / "s.wav", float(count / fps), 48000), fps=typed)).frames == count
 
 
 def test_no_frame_is_lost_of_a_video_that_sets_the_length(tmp_path):
     made = checked("style", video=film(tmp_path / "v.mp4", (64, 64), 115, 25.0, sound_seconds=4.6))
-    assert request.clip_of(made).frames == 113 and request.clip_of(made).seconds > 4.6 and not made.warnings
+    assert clip_of(made).frames == 113 and clip_of(made).seconds > 4.6 and not made.warnings
     assert made.origins["seconds"] == "the length of video (4.600 s), rounded up to 113 frames"
 
 
 def test_no_word_is_lost_where_the_sound_of_a_video_is_longer_than_its_picture(tmp_path):
     made = checked("style", video=film(tmp_path / "v.mp4", (64, 64), 24, 24.0, sound_seconds=2.5))
-    assert request.clip_of(made).seconds >= 2.5
+    assert clip_of(made).seconds >= 2.5
     assert [text for text in made.warnings if text.startswith("video: its sound goes on for 1.5") and "the last frame is held so long" in text]
     staged = request.stage(made, tmp_path / "in").media["video"]
-    assert staged.frames == request.clip_of(made).frames == 65 and staged.sound_end == pytest.approx(65 / 24, abs=0.03)
+    assert staged.frames == clip_of(made).frames == 65 and staged.sound_end == pytest.approx(65 / 24, abs=0.03)
 
 
 def test_what_the_longest_clip_leaves_out_is_said(tmp_path):
@@ -370,7 +370,7 @@ def test_what_the_longest_clip_leaves_out_is_said(tmp_path):
 
 
 def test_typed_seconds_keep_the_formula_and_a_longer_video_is_asked_for(tmp_path):
-    assert request.clip_of(checked("a2v", audio=sound(tmp_path / "s.wav", 3), seconds=2.3)).frames == 49
+    assert clip_of(checked("a2v", audio=sound(tmp_path / "s.wav", 3), seconds=2.3)).frames == 49
     with pytest.raises(InvalidParams, match=r"seconds: 3 is longer than video, which lasts 0\.50 s"):
         checked("style", video=film(tmp_path / "v.mp4"), seconds=3)
 

@@ -11,6 +11,8 @@ from aio.cli import main
 from aio.comfyui import tinyweights
 from aio.errors import InvalidParams
 from aio.graph import schema, workflow
+from aio.graph.draw import draw
+from aio.graph.models import models_of
 from aio.preview.engine import PreviewEngine
 from aio.request import unoffered
 from aio.values import ignore
@@ -22,7 +24,7 @@ GGUF = ("model=gguf", "preset=fast")
 
 def graph(*overrides):
     configured = config.compose(overrides)
-    return configured, check.draw(check.sample(configured))[1]
+    return configured, draw(check.sample(configured)).prompt
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -45,9 +47,9 @@ def test_every_loader_of_a_mode_is_that_of_the_gguf_and_no_node_is_left_dead(mod
 def test_its_files_are_in_the_registry_in_the_folders_that_the_loaders_read():
     configured, prompt = graph("mode=t2v", *GGUF)
     entries = registry.parse(configured.data["registry"])
-    found = {(ref.folder, ref.name.rpartition(".")[2]) for ref in registry.models_of(prompt, schema.load()) if not ref.guessed}
+    found = {(ref.folder, ref.name.rpartition(".")[2]) for ref in models_of(prompt, schema.load()) if not ref.guessed}
     assert {("diffusion_models", "gguf"), ("vae", "safetensors"), ("text_encoders", "safetensors"), ("checkpoints", "safetensors")} <= found
-    assert all(entries[ref.name].sha256 for ref in registry.models_of(prompt, schema.load()))
+    assert all(entries[ref.name].sha256 for ref in models_of(prompt, schema.load()))
 
 
 @pytest.mark.parametrize("preset", ["balanced", "quality"])
@@ -131,8 +133,8 @@ def test_quantized_weights_draw_what_the_same_weights_draw_unquantized(pack):
 @pytest.mark.comfyui
 def test_the_preview_has_the_size_of_the_real_result(pack, tmp_path):
     preview = PreviewEngine(tmp_path)
-    request, _, prompt = doctor.prepared(case("i2v"), preview.input_dir)
-    drawn, real = doctor.look(preview.execute(prompt, request, ignore).video), doctor.look(pack.run("mode=i2v", *GGUF).video)
+    made = doctor.prepared(case("i2v"), preview.input_dir)
+    drawn, real = doctor.look(preview.execute(made.prompt, made.request, ignore).video), doctor.look(pack.run("mode=i2v", *GGUF).video)
     assert (drawn.width, drawn.height, drawn.frames, drawn.fps, drawn.sample_rate) == (
         real.width, real.height, real.frames, real.fps, real.sample_rate)
 

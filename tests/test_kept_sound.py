@@ -11,6 +11,7 @@ from realcomfyui import comfy, comfy_folder  # noqa: F401  fixtures
 
 from aio import check, config
 from aio.fields import geometry
+from aio.graph.draw import draw
 from aio.graph.shapes import sound as arithmetic
 from aio.media.streams import read_sound, write_mp4, write_wav
 
@@ -157,7 +158,7 @@ def test_noise_for_the_model_is_of_the_given_level_and_seed_and_never_returned(m
 def test_the_returned_sound_is_taken_before_anything_is_added_to_the_models_copy():
     for mode in ("a2v", "lipsync"):
         composed = config.compose([f"mode={mode}"])
-        plain, noisy = (check.draw(check.sample(composed, params))[1] for params in ({}, {"speech_noise": -35.0}))
+        plain, noisy = (draw(check.sample(composed, params)).prompt for params in ({}, {"speech_noise": -35.0}))
         assert "speech_noise" not in plain and plain["62"]["inputs"]["audio"] == ["67", 0]
         assert noisy["speech_noise"]["inputs"] | {"seed": 0} == {"audio": ["67", 0], "level": -35.0, "seed": 0}
         assert noisy["62"]["inputs"]["audio"] == ["speech_noise", 0]

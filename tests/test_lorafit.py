@@ -13,6 +13,7 @@ from aio import config as configuration
 from aio.check import plan
 from aio.comfyui.loaded import Weights
 from aio.errors import ConfigError, WeightsMismatch
+from aio.graph.models import models_of
 from aio.values import Job
 from aio.weights import lorafit, registry, tensorfile
 
@@ -76,7 +77,7 @@ def models(tmp_path, monkeypatch):
                 "1": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": MODEL}},
                 "2": {"class_type": "LoraLoader", "inputs": {"lora_name": LORA, "model": ["1", 0], **{name: ["1", 1] for name in inputs}}},
             }
-            files = registry.status(registry.models_of(prompt), {}, self.folder)
+            files = registry.status(models_of(prompt), {}, self.folder)
             return next(lorafit.fits(prompt, "2", files, lorafit.rules_of(configuration.compose(T2V)), []))
 
     configuration._compose.cache_clear()
@@ -337,7 +338,7 @@ class Heard:
 def prompt(models):
     """A graph whose model comes from a loader that nobody knows, and its LoRA of two weights."""
     models.put(file_of(lora(LAYERS[:2])))
-    made = plan.plan(Job(configuration.compose(T2V), {"prompt": "x"})).prompt
+    made = plan.plan(Job(configuration.compose(T2V), {"prompt": "x"})).drawn.prompt
     for node in made.values():
         if node["class_type"] == "CheckpointLoaderSimple":
             node["class_type"] = "SomebodysLoader"

@@ -138,7 +138,7 @@ def test_a_pipe_is_nowhere_waited_for(tmp_path):
 
 
 READERS = {"media/streams.py": "av.open", "media/pictures.py": "Image.open"}
-OWN_FILES = {"doctor.py", "sidecar.py", "sheet.py"}
+OWN_FILES = {"check/doctor.py", "recipe/sidecar.py", "sweep/sheet.py"}
 """They look at what aio itself has written."""
 
 

@@ -29,8 +29,8 @@ def both(comfy, tmp_path, mode, preset, params):  # noqa: F811
     case = doctor.Case(configuration.compose([f"mode={mode}", f"preset={preset}"]), params=params)
     found = []
     for engine, execute in ((comfy.engine, comfy.execute), (preview := PreviewEngine(tmp_path), None)):
-        request, _, prompt = doctor.prepared(case, engine.input_dir)
-        made = execute(request, prompt) if execute else preview.execute(prompt, request, ignore)
+        drawn = doctor.prepared(case, engine.input_dir)
+        made = execute(drawn.request, drawn.prompt) if execute else preview.execute(drawn.prompt, drawn.request, ignore)
         found.append((made, doctor.look(made.video)))
     return found
 

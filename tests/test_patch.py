@@ -10,16 +10,17 @@ from hypothesis import strategies as st
 from aio import check, config
 from aio.errors import ConfigError, PatchError
 from aio.graph import workflow
+from aio.graph.draw import draw
+from aio.graph.models import models_of
 from aio.graph.patch import apply, render
 from aio.values import Operation
-from aio.weights import registry
 
 MODES, PRESETS, LORAS = (config.choices(group) for group in ("mode", "preset", "lora"))
 
 
 def prompt_of(*overrides, **params):
     request = check.sample(config.compose(overrides), params)
-    return check.draw(request)[1]
+    return draw(request).prompt
 
 
 def test_a_modes_patch_opens_with_a_guard_of_every_node_it_touches():
@@ -123,7 +124,7 @@ def test_poses_are_found_in_people_as_the_official_blueprint_does():
     assert prompt["pose_frames"]["inputs"]["resize_type.longer_size"] == 1024
     drawn = {"draw_feet": True, "stick_width": 4, "face_point_size": 2, "score_threshold": 0.5}
     assert prompt["pose_image"]["inputs"] | drawn == prompt["pose_image"]["inputs"]
-    assert {ref.name for ref in registry.models_of(prompt)} >= {"rt_detr_v4-x-hgnet_fp16.safetensors", "sdpose_wholebody_fp16.safetensors"}
+    assert {ref.name for ref in models_of(prompt)} >= {"rt_detr_v4-x-hgnet_fp16.safetensors", "sdpose_wholebody_fp16.safetensors"}
 
 
 def test_a_style_image_becomes_the_first_frame():

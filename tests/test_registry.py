@@ -19,10 +19,11 @@ import yaml
 from fakehub import COMMIT, DATA, KEY, NAME, REF, REPO, FakeHub, child, ensure, entry, part_of, sha256
 
 from aio.errors import Cancelled, ConfigError, ModelMissing, OutputError
+from aio.graph.models import ModelRef, models_of
 from aio.weights import download
 from aio.weights.download import hub as transfer
-from aio.weights.registry import ModelRef, models_of, parse, status
 from aio.weights.registry import cache as disk
+from aio.weights.registry import parse, status
 
 cache, hub = fakehub.cache, fakehub.hub   # fixtures
 
@@ -188,7 +189,7 @@ def test_a_busy_storage_is_asked_again_and_a_lasting_fault_is_told(tmp_path, hub
 CHILD = """
 import sys
 from pathlib import Path
-from aio.weights.registry import ModelRef
+from aio.graph.models import ModelRef
 from aio.weights.ensure import ensure
 entries = {sys.argv[2]: dict(repo=sys.argv[1], path="split/" + sys.argv[2], folder="loras")}
 ensure([ModelRef("loras", sys.argv[2], "1", "lora_name")], entries, Path(sys.argv[3]))

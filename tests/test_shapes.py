@@ -14,6 +14,7 @@ from realcomfyui import comfy, comfy_folder  # noqa: F401  fixtures
 from aio import check, config
 from aio.errors import WorkflowError
 from aio.graph import duration, schema
+from aio.graph.draw import draw
 from aio.graph.shapes import Result, interpret, result, samplers, sound
 from aio.graph.shapes.values import Audio, AudioLatent, AVLatent, Images, Picture, Video, VideoLatent
 from aio.values import Media
@@ -362,7 +363,7 @@ def test_a_resized_picture_has_the_size_that_the_real_node_gives_it(way, size, c
 
 def styled(control, **params):
     found = check.sample(config.compose(["mode=style"]), {"control": control, **params})
-    return check.draw(found)[1], {str(found.values[name]): facts for name, facts in found.media.items()}.__getitem__
+    return draw(found).prompt, {str(found.values[name]): facts for name, facts in found.media.items()}.__getitem__
 
 
 @pytest.mark.parametrize("control", ["canny", "depth", "pose"])

@@ -15,6 +15,7 @@ from aio.errors import ConfigError, EngineError
 from aio.fields import Field
 from aio.fields import check as checked
 from aio.graph import duration, patch
+from aio.graph.draw import draw
 from aio.graph.shapes import SamplerFacts
 from aio.spaces import call, mirror, prune, rules
 from aio.spaces.engine import ZeroGPUEngine
@@ -110,7 +111,7 @@ def test_a_run_is_told_that_it_may_need_more_than_can_be_asked_for(needed, told,
     inner = SimpleNamespace(name="comfyui", revision="r", input_dir=tmp_path, models_dir=None, output_dir=tmp_path)
     events = []
     with pytest.raises(EngineError, match=r"ended without a result"):
-        ZeroGPUEngine(inner).execute(check.draw(request)[1], request, events.append)
+        ZeroGPUEngine(inner).execute(draw(request).prompt, request, events.append)
     warnings = [event.message for event in events if event.kind == "warning"]
     assert warnings == ([f"this run may need {needed:.0f} s, but not more than 60 s can be asked for"] if told else [])
 

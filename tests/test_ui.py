@@ -307,7 +307,7 @@ def test_a_choice_that_cannot_run_is_refused_in_words_at_the_form_and_not_when_t
         given = {"prompt": "x", "preset": preset, "model": "gguf"}
         problems = form.problems(given)
         if preset == "fast":
-            assert problems == {} and form.outlook(given)[0].result.frames == 121
+            assert problems == {} and form.outlook(given)[0].drawn.result.frames == 121
         else:
             assert "preset=fast" in " ".join(problems.values())
             with pytest.raises(InvalidParams, match="preset=fast"):

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from aio import check, errors, timings
-from aio.check import plan
 from aio.cli import main
 from aio.config import choices, compose
 from aio.errors import GpuAborted, IllegalDuration, NodeError
 from aio.graph import duration
+from aio.graph.draw import draw
 from aio.graph.shapes import SamplerFacts
 from aio.machine.here import placed
 from aio.request import stage, validate
@@ -74,16 +74,16 @@ def test_plan_and_decorator_compute_the_same_seconds(mode, inputs, tmp_path):
     config = compose([f"mode={mode}", ZERO])
     files = {name: inputs[name] for name, field in config.fields.items() if name in inputs and field.required}
     checked = validate(Job(config, {"prompt": "x", "width": 256, "height": 256, "seconds": 0.5, **files}))
-    said = plan.examine(checked, *check.draw(checked)).estimate
+    said = draw(checked).estimate
     staged = stage(checked, tmp_path)
-    asked = duration.estimate(duration.work(check.draw(staged)[1], duration.media_of(staged)), config.data)
+    asked = duration.estimate(duration.work(draw(staged).prompt, duration.media_of(staged)), config.data)
     assert asked == said and asked.size == "large" and 60 <= asked.request <= 900
 
 
 def estimate(*overrides, **values):
     config = compose([ZERO, *overrides])
     checked = check.sample(config, values)
-    return plan.examine(checked, *check.draw(checked)).estimate
+    return draw(checked).estimate
 
 
 def test_seconds_follow_the_prompts_real_numbers_and_stay_within_the_clamp():
@@ -100,7 +100,7 @@ def test_any_file_of_the_configuration_may_add_seconds(tmp_path):
     (tmp_path / "preset" / "slow.yaml").write_text("# @package _global_\ndefaults: [fast, _self_]\nduration: {extra_s: {Polish: 20}}\n")
     config = compose([ZERO, "preset=slow"], [tmp_path])
     checked = check.sample(config)
-    slow, fast = plan.examine(checked, *check.draw(checked)).estimate, estimate("preset=fast")
+    slow, fast = draw(checked).estimate, estimate("preset=fast")
     assert slow.parts["Polish"] == pytest.approx(66) and slow.total == pytest.approx(fast.total + 66)
 
 
@@ -160,10 +160,9 @@ def test_values_survive_the_crossing():
 def run_of(tmp_path, card="A card", **values):
     config = compose([f"platform.timings={tmp_path / 'log' / 'timings.jsonl'}"])
     checked = check.sample(config, values)
-    prompt = check.draw(checked)[1]
-    work = duration.work(prompt, duration.media_of(checked))
-    stages = {config.stages[one.node]: 2 * duration.sampling(one, config.data["duration"]) for one in work.samplers}
-    return checked, prompt, Artifacts(Path("x.mp4"), 1280, 704, 121, 24.0, 5.0, 48000, "comfyui v0", stages, card)
+    drawn = draw(checked)
+    stages = {config.stages[one.node]: 2 * duration.sampling(one, config.data["duration"]) for one in drawn.work.samplers}
+    return drawn, Artifacts(Path("x.mp4"), 1280, 704, 121, 24.0, 5.0, 48000, "comfyui v0", stages, card)
 
 
 def test_a_run_on_a_gpu_is_logged_without_anything_private(tmp_path):

@@ -119,7 +119,7 @@ def test_the_platform_is_zerogpu_by_itself_and_an_explicit_one_wins(tmp_path):
 @pytest.mark.parametrize(("overrides", "size"), [((), "large"), (("preset=quality",), "large"), (("model=bf16",), "xlarge")])
 def test_a_gpu_is_asked_for_as_plan_says(stage, overrides, size):
     asked = job(stage, "x", *overrides, width=1280, height=704, seconds=0.4)
-    said = plan.plan(asked).estimate
+    said = plan.plan(asked).drawn.estimate
     go(asked)
     (sent,) = DEVICE.asked()
     assert (float(sent["durationSeconds"]), sent["gpuSize"]) == (pytest.approx(said.request, abs=0.5), size)

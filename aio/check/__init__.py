@@ -15,8 +15,9 @@ from aio.config import Config
 from aio.errors import AioError, InvalidParams
 from aio.fields import MEDIA_TYPES, Field, formats, geometry
 from aio.fields.conditions import holds
-from aio.graph import patch, workflow
-from aio.values import Media, Operation, Prompt, Request
+from aio.graph import patch
+from aio.graph.draw import draw
+from aio.values import Media, Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,24 +164,17 @@ def _media(field: Field, values: Mapping[str, Any]) -> Media:
     return facts
 
 
-def draw(checked: Request) -> tuple[tuple[Operation, ...], Prompt]:
-    """Operations and final graph of a request."""
-    operations = patch.render(checked)
-    return operations, patch.apply(operations, workflow.load(checked.config.workflow))
-
-
 def _row(config: Config, variant: str = "", params: Mapping[str, Any] = {}, reach: Iterable[str] = ()) -> Row:
     row = Row(config.mode, str(config.choices.get("preset")), str(config.choices.get("model")), variant)
     lacking = request.unoffered(config)
     if lacking:
         return dataclasses.replace(row, note="; ".join(map(str, lacking)))
     try:
-        job = sample(config, params)
-        operations, prompt = draw(job)
-        found = tuple(nodecheck.of_job(job, operations, prompt, reach))
+        drawn = draw(sample(config, params))
+        found = tuple(nodecheck.of_job(drawn, reach))
     except AioError as error:
         return dataclasses.replace(row, faults=tuple(str(error).splitlines()))
-    return dataclasses.replace(row, nodes=len(prompt), operations=len(operations), faults=found)
+    return dataclasses.replace(row, nodes=len(drawn.prompt), operations=len(drawn.operations), faults=found)
 
 
 def _unread(config: Config) -> Iterator[str]:
@@ -206,7 +200,7 @@ def _effective(config: Config) -> set[str]:
                 job = sample(config, params)
                 if not holds(field.when, {**config.values, **job.values}):
                     continue   # e.g. people, which control=canny does not have
-                if draw(sample(config, {**params, name: _other(field, job.values[name])}))[1] != draw(job)[1]:
+                if draw(sample(config, {**params, name: _other(field, job.values[name])})).prompt != draw(job).prompt:
                     found.add(name)
             except AioError:
                 continue   # not a value that it can have here

@@ -10,6 +10,7 @@ from aio import check
 from aio.config import Config
 from aio.fields import MEDIA_TYPES, holds
 from aio.graph import patch, workflow
+from aio.graph.draw import draw
 from aio.values import Operation, Prompt, Request
 
 
@@ -75,11 +76,11 @@ def _set(job: Request) -> dict[str, Any]:
 
 def _graph(job: Request) -> tuple[dict[str, tuple[str, ...]], list[tuple[str, Any, tuple[str, ...]]]]:
     """Field -> the inputs that it drives; the literals, each with its name, value and input."""
-    operations, prompt = check.draw(job)
-    driven, names = _driven(job.config, operations), _names(job.config, prompt)
+    drawn = draw(job)
+    driven, names = _driven(job.config, drawn.operations), _names(job.config, drawn.prompt)
     drives: dict[str, tuple[str, ...]] = {}
     literals = []
-    for node_id, node in prompt.items():
+    for node_id, node in drawn.prompt.items():
         for key, value in node["inputs"].items():
             where = f"{node['class_type']}.{key}"
             for field in driven.get((node_id, key), ()):

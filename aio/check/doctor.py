@@ -21,11 +21,11 @@ from aio import config as configuration
 from aio.comfyui import location, tinyweights
 from aio.config import Config
 from aio.errors import EngineError
-from aio.fields import MEDIA_TYPES, geometry
-from aio.graph import patch, schema, shapes, workflow
+from aio.fields import MEDIA_TYPES
+from aio.graph.draw import Drawn, draw
 from aio.machine import faults, folders, terminal
 from aio.recipe import provenance
-from aio.values import Job, Prompt, Request, ignore
+from aio.values import Job, ignore
 from aio.weights import registry
 
 SIZE = 128
@@ -95,8 +95,8 @@ def cases(modes: Sequence[str] = (), config_dirs: Sequence[Path] = ()) -> Iterat
                     yield Case(config, f"memory {name}", own, same=True)   # the least: many chunks or tiles of a small clip
 
 
-def prepared(case: Case, input_dir: Path) -> tuple[Request, tuple[Any, ...], Prompt]:
-    """The staged request, its operations and the prompt of a case: as a run makes them, but smaller than the fields allow.
+def prepared(case: Case, input_dir: Path) -> Drawn:
+    """The staged request of a case, with its graph: as a run makes them, but smaller than the fields allow.
 
     Raises:
         AioError: as a run would.
@@ -109,9 +109,7 @@ def prepared(case: Case, input_dir: Path) -> tuple[Request, tuple[Any, ...], Pro
     params |= {name: str(folders.ROOT / "samples" / params[name]) for name in media}
     checked = request.validate(Job(config, params))
     small = {name: SIZE for name in ("width", "height") if name in config.fields}
-    checked = request.stage(dataclasses.replace(checked, values={**checked.values, **small}), input_dir)
-    operations = patch.render(checked)
-    return checked, operations, patch.apply(operations, workflow.load(config.workflow))
+    return draw(request.stage(dataclasses.replace(checked, values={**checked.values, **small}), input_dir))
 
 
 def examine(case: Case, engine: Any, missing: Iterable[str] = ()) -> Row:
@@ -125,15 +123,15 @@ def examine(case: Case, engine: Any, missing: Iterable[str] = ()) -> Row:
         note = lacking(case, engine, missing)
         if note:
             return Row(case, note=note)
-        checked, operations, prompt = prepared(case, engine.input_dir)
-        recipe = provenance.metadata(checked, operations, prompt, f"{engine.name} {engine.revision}")
+        drawn = prepared(case, engine.input_dir)
+        recipe = provenance.metadata(drawn, f"{engine.name} {engine.revision}")
         with tinyweights.narrow():
-            made = engine.execute(prompt, checked, ignore, metadata=recipe)
+            made = engine.execute(drawn.prompt, drawn.request, ignore, metadata=recipe)
     except Exception as error:   # one case's fault, whatever it is, does not end the others
         return Row(case, seconds=time.monotonic() - began, faults=(str(faults.known(error)),))
     seen = look(made.video)
     made.video.unlink()
-    return Row(case, str(seen), seen.digest, time.monotonic() - began, tuple(_faults(seen, checked, prompt)))
+    return Row(case, str(seen), seen.digest, time.monotonic() - began, tuple(_faults(seen, drawn)))
 
 
 def lacking(case: Case, engine: Any, missing: Iterable[str]) -> str:
@@ -146,8 +144,8 @@ def lacking(case: Case, engine: Any, missing: Iterable[str]) -> str:
     places = {name: location.pack_place(engine.folders.comfyui, pins.pack(name)) for name in packs}
     gone = [name for name, place in places.items() if location.pack_revision(place, pins.pack(name)) != pins.pack(name).revision]
     # No media are staged for this: their names make no difference.
-    _, prompt = check.draw(check.sample(case.config, {name: value for name, value in case.params.items() if name in case.config.fields}))
-    absent = [ref.name for ref in registry.models_of(prompt) if ref.name in set(missing)]
+    drawn = draw(check.sample(case.config, {name: value for name, value in case.params.items() if name in case.config.fields}))
+    absent = [ref.name for ref in drawn.models if ref.name in set(missing)]
     what = f"the pack {', '.join(gone)} is not there at its pin" if gone else f"no tiny stand-in for {', '.join(absent)}" if absent else ""
     remedy = f"; run `python -m aio setup {case.variant.replace(' ', '=')}`" if packs else ""
     return f"schema only: {what}{remedy}" if what else ""
@@ -188,14 +186,10 @@ def look(path: Path) -> Seen:
             frozenset(container.metadata), hashlib.sha256(b"".join(frame.tobytes() for frame in pixels)).hexdigest())
 
 
-def _faults(seen: Seen, checked: Request, prompt: Prompt) -> Iterator[str]:
-    media = {str(checked.values[name]): facts for name, facts in checked.media.items()}
-    plan = shapes.result(prompt, shapes.interpret(prompt, media.__getitem__, schema.load()))
-    values = checked.values
-    if {"width", "height", "seconds", "fps"} <= set(values):
-        asked = (values["width"], values["height"], geometry.frames(values["seconds"], values["fps"]), values["fps"])
-        if asked != _size(seen):
-            yield f"asked for width, height, frames, fps {asked}, got {_size(seen)}"
+def _faults(seen: Seen, drawn: Drawn) -> Iterator[str]:
+    plan, asked = drawn.result, drawn.asked
+    if asked and asked != _size(seen):
+        yield f"asked for width, height, frames, fps {asked}, got {_size(seen)}"
     planned, found = (plan.width, plan.height, plan.frames, plan.fps, plan.sample_rate), (*_size(seen), seen.sample_rate)
     if planned != found:
         yield f"the plan said width, height, frames, fps, Hz {planned}, got {found}"

@@ -11,11 +11,11 @@ from typing import Any
 
 from aio.config import Config
 from aio.errors import nearest
-from aio.fields import geometry
 from aio.graph import schema as node_schema
-from aio.graph import shapes, workflow
+from aio.graph import workflow
+from aio.graph.draw import Drawn
 from aio.graph.schema import Input, NodeClass
-from aio.values import Operation, Prompt, Request
+from aio.values import Operation, Prompt
 from aio.weights import registry
 
 _NUMBERS = {"INT": int, "FLOAT": (int, float)}
@@ -88,16 +88,16 @@ def _link(prompt: Prompt, wanted: Input, link: tuple[str, int], schema: Mapping[
         yield f"needs {wanted.type}, {workflow.title(prompt, source)} gives {given}"
 
 
-def of_job(request: Request, operations: Sequence[Operation], prompt: Prompt, reach: Iterable[str] = ()) -> list[str]:
+def of_job(drawn: Drawn, reach: Iterable[str] = ()) -> list[str]:
     """Sentences about everything that is wrong with the prompt of a job.
 
     Args:
-        operations: that made it. reach: spliced nodes through which the model must flow to every sampler.
+        reach: spliced nodes through which the model must flow to every sampler.
     """
-    config = request.config
+    config, prompt = drawn.request.config, drawn.prompt
     found = [*workflow.faults(prompt, config.node(config.output).id), *faults(prompt, node_schema.load())]
-    found += [*_misuse(operations, config), *_packs(prompt, config)]
-    return found or [*_files(prompt, config), *_sizes(request, prompt), *_unreached(prompt, reach)]
+    found += [*_misuse(drawn.operations, config), *_packs(prompt, config)]
+    return found or [*_files(drawn), *_sizes(drawn), *_unreached(prompt, reach)]
 
 
 def _misuse(operations: Sequence[Operation], config: Config) -> Iterator[str]:
@@ -118,9 +118,9 @@ def _packs(prompt: Prompt, config: Config) -> Iterator[str]:
             yield f"{workflow.title(prompt, node_id)}: belongs to the pack {pack}; name it under `packs`"
 
 
-def _files(prompt: Prompt, config: Config) -> Iterator[str]:
-    entries = registry.parse(config.data["registry"])
-    for ref in registry.models_of(prompt, node_schema.load()):
+def _files(drawn: Drawn) -> Iterator[str]:
+    entries = registry.parse(drawn.request.config.data["registry"])
+    for ref in drawn.models:
         where = f"/{ref.node}/inputs/{ref.input}"
         if ref.guessed:
             continue   # a pack's node: only its file's ending speaks for it
@@ -130,17 +130,15 @@ def _files(prompt: Prompt, config: Config) -> Iterator[str]:
             yield f"{where}: {ref.name} lies in {entries[ref.name].folder}, the node reads {ref.folder}"
 
 
-def _sizes(request: Request, prompt: Prompt) -> Iterator[str]:
-    media = {str(request.values[name]): facts for name, facts in request.media.items()}
-    result = shapes.result(prompt, shapes.interpret(prompt, lambda name: media[name], node_schema.load()))
-    values = request.values
-    if {"width", "height", "seconds", "fps"} <= set(values):
-        wanted = (values["width"], values["height"], geometry.frames(values["seconds"], values["fps"]), values["fps"])
-        found = (result.width, result.height, result.frames, result.fps)
-        if wanted != found:
-            yield f"asked for width, height, frames, fps {wanted}, the graph gives {found}"
-        if result.sample_rate and abs(result.sound_seconds - result.seconds) > 0.1:
-            yield f"the picture lasts {result.seconds:.3f} s, the sound {result.sound_seconds:.3f} s"
+def _sizes(drawn: Drawn) -> Iterator[str]:
+    result, wanted = drawn.result, drawn.asked
+    if wanted is None:
+        return
+    found = (result.width, result.height, result.frames, result.fps)
+    if wanted != found:
+        yield f"asked for width, height, frames, fps {wanted}, the graph gives {found}"
+    if result.sample_rate and abs(result.sound_seconds - result.seconds) > 0.1:
+        yield f"the picture lasts {result.seconds:.3f} s, the sound {result.sound_seconds:.3f} s"
 
 
 def _unreached(prompt: Prompt, nodes: Iterable[str]) -> Iterator[str]:

@@ -12,9 +12,10 @@ from aio.config import Config
 from aio.fields import MEDIA_TYPES
 from aio.fields.conditions import holds
 from aio.fields.numerals import exact
-from aio.graph import duration, patch, schema, shapes, workflow
+from aio.graph import duration, workflow
+from aio.graph.draw import Drawn
 from aio.machine.device import device
-from aio.values import Job, Media, Operation, Prompt, Request
+from aio.values import Job, Prompt, Request
 from aio.weights import lorafit, registry
 
 
@@ -23,28 +24,29 @@ class Plan:
     """What a job would do.
 
     Attributes:
-        request: checked values, files not staged yet. operations, prompt: the patch and the final graph.
-        result: size, frames, rate and sound of the mp4. estimate: GPU seconds.
-        models: files that the prompt needs, with bytes and state.
+        drawn: checked values, files not staged yet; patch, graph, result and GPU seconds.
+        warnings: sentences for the user. models: files that the prompt needs, with bytes and state.
     """
 
-    request: Request
-    operations: tuple[Operation, ...]
-    prompt: Prompt
-    result: shapes.Result
-    estimate: duration.Estimate
+    drawn: Drawn
+    warnings: tuple[str, ...]
     models: tuple[registry.ModelStatus, ...]
+
+    @property
+    def request(self) -> Request:
+        """The request, with everything that there is to say of it."""
+        return dataclasses.replace(self.drawn.request, warnings=self.warnings)
 
     def as_dict(self) -> dict[str, Any]:
         """The plan as plain JSON values; whole numbers that JavaScript would round are text. A file is shown under its own name, as it was given."""
-        config, result = self.request.config, self.result
+        config, result = self.drawn.request.config, self.drawn.result
         return exact({
             "mode": config.mode,
             "choices": {group: config.choices.get(group) for group in ("preset", "model", "lora", "platform")},
             "workflow": config.workflow.name,
-            "fields": dict(self.request.values),
-            "origins": dict(self.request.origins),
-            "warnings": list(self.request.warnings),
+            "fields": dict(self.drawn.request.values),
+            "origins": dict(self.drawn.request.origins),
+            "warnings": list(self.warnings),
             "result": {
                 "width": result.width,
                 "height": result.height,
@@ -54,13 +56,13 @@ class Plan:
                 "sound_seconds": round(result.sound_seconds, 6),
                 "sample_rate": result.sample_rate,
             },
-            "operations": [operation.as_dict() for operation in self.operations],
-            "prompt": self.prompt,
+            "operations": [operation.as_dict() for operation in self.drawn.operations],
+            "prompt": self.drawn.prompt,
             "models": [
                 {"folder": model.folder, "name": model.name, "bytes": model.bytes, "state": model.state} for model in self.models
             ],
             "missing_bytes": self.missing_bytes,
-            "gpu": dataclasses.asdict(self.estimate),
+            "gpu": dataclasses.asdict(self.drawn.estimate),
         })
 
     @property
@@ -78,68 +80,45 @@ def plan(job: Job, models_dir: Path | None = None) -> Plan:
     Raises:
         AioError: as `run` would, before anything starts.
     """
-    checked = request.validate(job)
     # Not staged: a plan writes nothing. The file's own path stands where the engine's name will.
-    operations = patch.render(checked)
-    prompt = patch.apply(operations, workflow.load(job.config.workflow))
-    return examine(checked, operations, prompt, models_dir)
+    return examine(request.checked(job), models_dir)
 
 
-def examine(checked: Request, operations: tuple[Operation, ...], prompt: Prompt, models_dir: Path | None = None) -> Plan:
-    """The plan of a rendered prompt."""
-    config = checked.config
-    work = duration.work(prompt, lookup(checked))
-    estimate = duration.estimate(work, config.data)
-    entries = registry.parse(config.data["registry"])
-    models = registry.status(registry.models_of(prompt, schema.load()), entries, models_dir)
+def examine(drawn: Drawn, models_dir: Path | None = None) -> Plan:
+    """The plan of a graph. Raises WorkflowError: its shapes do not fit."""
+    config = drawn.request.config
+    _ = drawn.work   # faults show here
+    models = registry.status(drawn.models, registry.parse(config.data["registry"]), models_dir)
     unfit = engines.unfit(config, device()) if config.engine != "preview" else ""
-    warnings = (*checked.warnings, *([unfit] if unfit else []), *lorafit.check(prompt, config, models))
-    checked = dataclasses.replace(checked, warnings=warnings)
-    return Plan(checked, operations, prompt, work.result, estimate, tuple(models))
-
-
-def lookup(checked: Request) -> Any:
-    """name in the prompt -> facts of the media file; what a staged copy would have, where the copy is fitted."""
-    clip = request.clip_of(checked)
-    found: dict[str, Media] = {}
-    for name, facts in checked.media.items():
-        if clip is not None and facts.kind == "video" and checked.config.fields[name].type == "VIDEO":
-            facts = dataclasses.replace(
-                facts, width=clip.width, height=clip.height, frames=clip.frames, fps=clip.fps, seconds=clip.seconds,
-                sample_rate=facts.sample_rate or 48000, channels=2,
-            )
-        elif clip is not None and checked.config.fields[name].type == "AUDIO":
-            facts = dataclasses.replace(facts, seconds=max(facts.seconds, clip.seconds))
-        found[str(checked.values[name])] = facts
-    return lambda name: found[name]
+    return Plan(drawn, (*drawn.request.warnings, *([unfit] if unfit else []), *lorafit.check(drawn.prompt, config, models)), models)
 
 
 def text(plan: Plan) -> str:
     """The plan for people."""
-    data, config = plan.as_dict(), plan.request.config
-    result, lines = plan.result, []
+    data, config = plan.as_dict(), plan.drawn.request.config
+    result, lines = plan.drawn.result, []
     choices = ", ".join(f"{group} {_choice(value)}" for group, value in data["choices"].items())
     lines += [f"{config.mode}: {config.summary}", f"  {choices}, workflow {data['workflow']}", "", "Fields"]
     for name, field in config.fields.items():
-        if holds(field.when, {**config.values, **plan.request.values}):
-            value = plan.request.values[name]
+        if holds(field.when, {**config.values, **plan.drawn.request.values}):
+            value = plan.drawn.request.values[name]
             shown = Path(value).name if field.type in MEDIA_TYPES and value else value
-            origin = f"   from {plan.request.origins[name]}" if name in plan.request.origins else ""
+            origin = f"   from {plan.drawn.request.origins[name]}" if name in plan.drawn.request.origins else ""
             lines.append(f"  {name:18} {_short('' if shown is None else str(shown))}{origin}")
     sound = f"{result.sound_seconds:.2f} s at {result.sample_rate} Hz" if result.sample_rate else "none"
     lines += ["", "Result", f"  {result.width}x{result.height}, {result.frames} frames at {result.fps:g} fps, {result.seconds:.2f} s; sound {sound}"]
-    lines += ["", f"Patch ({len(plan.operations)} operations)"]
-    for operation in plan.operations:
+    lines += ["", f"Patch ({len(plan.drawn.operations)} operations)"]
+    for operation in plan.drawn.operations:
         shown = f"from {operation.from_}" if operation.op in ("copy", "move") else _short(_compact(operation.value))
         lines.append(f"  {operation.op:8} {operation.path}  {shown}")
-    lines += ["", f"Graph ({len(plan.prompt)} nodes)", *_graph(plan.prompt, config)]
+    lines += ["", f"Graph ({len(plan.drawn.prompt)} nodes)", *_graph(plan.drawn.prompt, config)]
     lines += ["", "Files"]
     for model in plan.models:
         size = f"{model.bytes / 1e9:6.2f} GB" if model.bytes else "  size ?"
         lines.append(f"  {size}  {model.state:8} {model.folder}/{model.name}")
     lines.append(f"  {plan.missing_bytes / 1e9:6.2f} GB  to download")
-    lines += ["", "GPU seconds", *_seconds(plan.estimate)]
-    lines += [f"warning: {warning}" for warning in plan.request.warnings]
+    lines += ["", "GPU seconds", *_seconds(plan.drawn.estimate)]
+    lines += [f"warning: {warning}" for warning in plan.warnings]
     return "\n".join(lines)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from aio.errors import AioError, Cancelled, NodeError, OutOfMemory, WorkflowError
 from aio.graph import bounds, patch, workflow
+from aio.graph.draw import Drawn
 from aio.values import Prompt, Request
 
 OUT_OF_MEMORY_TEXT = ("DefaultCPUAllocator: can't allocate memory", "MPS backend out of memory", "not enough memory: you tried to allocate")
@@ -50,7 +51,7 @@ def refused(error: Mapping[str, Any] | None, node_errors: Mapping[str, Any], pro
 def _fields(request: Request, node_id: str, name: str) -> list[str]:
     """Fields that an input's value was rendered from."""
     try:
-        template = bounds.template_of(request.config, patch.render(request), node_id, name)
+        template = bounds.template_of(request.config, Drawn(request).operations, node_id, name)
     except AioError:
         return []
     return sorted(patch.names(template) & set(request.config.fields))

@@ -19,6 +19,7 @@ from typing import Any
 from aio.config import Config
 from aio.errors import WeightsMismatch
 from aio.graph import workflow
+from aio.graph.models import models_of
 from aio.machine.outside import shown
 from aio.values import Prompt
 from aio.weights import lorafit, registry, tensorfile
@@ -114,7 +115,7 @@ class Weights:
         yield from (_identity(one.path) for one in self._files(part))
 
     def _files(self, prompt: Prompt) -> tuple[registry.ModelStatus, ...]:
-        return registry.status(registry.models_of(prompt), {}, self.models_dir)
+        return registry.status(models_of(prompt), {}, self.models_dir)
 
 
 class _Listener(logging.Handler):

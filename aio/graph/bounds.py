@@ -15,6 +15,7 @@ from aio.errors import AioError, Problem, nearest
 from aio.fields import Field, coerce
 from aio.fields.numerals import digits
 from aio.graph import patch, schema, workflow
+from aio.graph.draw import Drawn
 from aio.graph.schema import Input, NodeClass
 from aio.values import Operation, Prompt, Request
 
@@ -35,24 +36,20 @@ class _Fault:
     fields: tuple[str, ...]
 
 
-def refused(request: Request, nodes: Mapping[str, NodeClass] | None = None) -> list[Problem]:
-    """What ComfyUI would refuse of the request's graph, once for each group of fields that values come from.
+def refused(drawn: Drawn, nodes: Mapping[str, NodeClass] | None = None) -> list[Problem]:
+    """What ComfyUI would refuse of a graph, once for each group of fields that values come from.
 
     Args:
         nodes: the classes that are known, by default the committed schema.
-
-    Raises:
-        AioError: the patch does not apply.
     """
-    operations = patch.render(request)
-    prompt = patch.apply(operations, workflow.load(request.config.workflow))
     groups: dict[tuple[str, ...], list[_Fault]] = {}
-    for fault in _faults(request, operations, prompt, schema.load() if nodes is None else nodes):
+    for fault in _faults(drawn, schema.load() if nodes is None else nodes):
         groups.setdefault(fault.fields or (fault.node, fault.input.name), []).append(fault)
-    return [_problem(request, group, prompt) for group in groups.values()]
+    return [_problem(drawn.request, group, drawn.prompt) for group in groups.values()]
 
 
-def _faults(request: Request, operations: Sequence[Operation], prompt: Prompt, nodes: Mapping[str, NodeClass]) -> Iterator[_Fault]:
+def _faults(drawn: Drawn, nodes: Mapping[str, NodeClass]) -> Iterator[_Fault]:
+    request, prompt = drawn.request, drawn.prompt
     known_packs = {known.pack for known in nodes.values()}
     offers = known_packs.issuperset(request.config.data.get("packs") or ())   # another pack may add samplers, schedulers, ...
     for node_id, node in prompt.items():
@@ -62,7 +59,7 @@ def _faults(request: Request, operations: Sequence[Operation], prompt: Prompt, n
                 continue
             value = node["inputs"][key]
             if not isinstance(value, list) and not fits(wanted, value, offers):
-                template = template_of(request.config, operations, node_id, key)
+                template = template_of(request.config, drawn.operations, node_id, key)
                 fields = tuple(name for name in request.config.fields if name in patch.names(template))
                 yield _Fault(node_id, wanted, value, template, fields)
 

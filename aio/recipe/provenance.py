@@ -10,7 +10,7 @@ import functools
 import hashlib
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePath
 from typing import Any
@@ -18,10 +18,10 @@ from typing import Any
 from aio import __version__, media
 from aio.fields import MEDIA_TYPES
 from aio.fields.numerals import exact
-from aio.graph import workflow
+from aio.graph.draw import Drawn
+from aio.graph.models import ModelRef
 from aio.machine import paths
-from aio.values import Operation, Prompt, Request
-from aio.weights.registry import MODEL_ENDINGS, models_of
+from aio.values import Operation, Request
 
 RECIPE_VERSION = 1
 MACHINE_GROUPS = frozenset({"platform", "duration", "memory", "ui"})
@@ -29,19 +29,21 @@ MACHINE_GROUPS = frozenset({"platform", "duration", "memory", "ui"})
 that patches the graph (memory=tiled) shows in the operations, values and pins. A replay finds out which do (aio.replay)."""
 
 
-def recipe(request: Request, patch: tuple[Operation, ...], prompt: Prompt, engine: str, given: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def recipe(drawn: Drawn, engine: str, given: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """The `aio` part of a result's metadata, as plain JSON values; whole numbers that JavaScript would round are text.
 
     No absolute path, no environment: an input is known by the name of its file, its bytes and its sha256.
 
     Args:
-        request: the staged request. engine: name and revision.
+        drawn: of the staged request. engine: name and revision.
         given: the job's parameters, for the original names of the inputs.
     """
-    return _recipe(request, patch, engine, given or {}, [ref.name for ref in models_of(prompt)])
+    return _recipe(drawn.request, drawn.operations, drawn.models, engine, given or {})
 
 
-def _recipe(request: Request, patch: tuple[Operation, ...], engine: str, given: Mapping[str, Any], models: list[str]) -> dict[str, Any]:
+def _recipe(
+    request: Request, operations: Sequence[Operation], models: Sequence[ModelRef], engine: str, given: Mapping[str, Any]
+) -> dict[str, Any]:
     config = request.config
     inputs = {
         name: _input(str(request.values[name]), request.hashes.get(name, ""), given.get(name))
@@ -62,9 +64,9 @@ def _recipe(request: Request, patch: tuple[Operation, ...], engine: str, given: 
         "values": {name: value for name, value in request.values.items() if name not in inputs},
         "settings": {name: value for name, value in config.values.items() if name not in config.fields},
         # The last operation names this job's own file; it says nothing about the result.
-        "operations": [operation.as_dict() for operation in patch if operation.source != "output"],
+        "operations": [operation.as_dict() for operation in operations if operation.source != "output"],
         "workflow": {"name": config.workflow.name, "sha256": media.sha256(config.workflow)},
-        "models": {name: _weights(config.data.get("registry") or {}, name) for name in models},
+        "models": {ref.name: _weights(config.data.get("registry") or {}, ref.name) for ref in models},
         "pins": _pins(config.data),
     })
     return {**made, "hash": fingerprint(made)}
@@ -114,39 +116,14 @@ def hashed(request: Request) -> Request:
     )
 
 
-def foresee(request: Request, patch: tuple[Operation, ...], engine: str) -> dict[str, Any]:
-    """The recipe that a `hashed` request will have, without staging or running it: same hash, and the same operations but for names.
+def foresee(drawn: Drawn, engine: str) -> dict[str, Any]:
+    """The recipe that a checked job will have, without staging or running it: same hash, and the same operations but for names.
 
     Raises:
         PatchError, WorkflowError: the patch does not apply.
     """
-    return _recipe(request, patch, engine, {}, list(_models(request.config.workflow, patch)))
-
-
-def _models(path: Path, patch: tuple[Operation, ...]) -> tuple[str, ...]:
-    """Weight files of the patched workflow. Applying a patch costs milliseconds, and which files it names depends on its
-    structure, its guards and its strings that look like files, not on a prompt or a seed: so patches alike in these share one answer."""
-    shape = json.dumps([[op.op, op.path, op.from_, op.value if op.op == "test" else _skeleton(op.value)] for op in patch])
-    stat = path.stat()
-    key = (path, stat.st_mtime_ns, stat.st_size, shape)
-    if key not in _known_models:
-        from aio.graph.patch import apply
-
-        if len(_known_models) >= 1024:
-            _known_models.clear()
-        _known_models[key] = tuple(ref.name for ref in models_of(apply(patch, workflow.load(path))))
-    return _known_models[key]
-
-
-_known_models: dict[tuple[Path, int, int, str], tuple[str, ...]] = {}
-
-
-def _skeleton(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _skeleton(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_skeleton(item) for item in value]
-    return value if isinstance(value, str) and value.lower().endswith(MODEL_ENDINGS) else type(value).__name__
+    named = Drawn(hashed(drawn.request)) if drawn.request.media else drawn
+    return _recipe(named.request, named.operations, drawn.models, engine, {})
 
 
 def determinants(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -200,8 +177,6 @@ def fingerprint(data: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def metadata(
-    request: Request, patch: tuple[Operation, ...], prompt: Prompt, engine: str, given: Mapping[str, Any] | None = None
-) -> Mapping[str, str]:
+def metadata(drawn: Drawn, engine: str, given: Mapping[str, Any] | None = None) -> Mapping[str, str]:
     """Metadata keys of the mp4: `prompt`, which ComfyUI opens by drag and drop, and `aio`."""
-    return {"prompt": json.dumps(prompt), "aio": json.dumps(recipe(request, patch, prompt, engine, given))}
+    return {"prompt": json.dumps(drawn.prompt), "aio": json.dumps(recipe(drawn, engine, given))}

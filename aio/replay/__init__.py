@@ -17,7 +17,7 @@ from aio.config import Config
 from aio.engines import device
 from aio.errors import AioError, ConfigError, InputError, InvalidParams, MediaError, Problem, nearest
 from aio.fields import LITERAL_TYPES, MEDIA_TYPES, TEXT_TYPES, Field, coerce, drawn, geometry
-from aio.graph.patch import render
+from aio.graph.draw import Drawn
 from aio.machine import paths
 from aio.machine.outside import shown
 from aio.recipe import provenance, sidecar
@@ -224,7 +224,7 @@ def _legal(field: Field, value: Any) -> Any:
 
 
 def _recipe(request: Request) -> dict[str, Any]:
-    return provenance.foresee(request, render(request), request.config.engine)
+    return provenance.foresee(Drawn(request), request.config.engine)
 
 
 def _typed(field: Any, value: Any) -> str:

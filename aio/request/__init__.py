@@ -11,9 +11,11 @@ from typing import Any
 from aio import fields, media
 from aio.config import Config
 from aio.errors import InvalidParams, MediaError, Problem
-from aio.fields import MEDIA_TYPES, formats, geometry
+from aio.fields import MEDIA_TYPES, formats
 from aio.fields.conditions import holds
 from aio.graph import bounds
+from aio.graph.clip import clip_of
+from aio.graph.draw import Drawn, draw
 from aio.machine import paths
 from aio.media import originals, stale
 from aio.media.pictures import WHITE
@@ -28,7 +30,12 @@ STAGING = FITTING | {"background"}
 
 
 def validate(job: Job) -> Request:
-    """Return a request whose values are legal and whose input files can be read.
+    """Return a request whose values are legal, whose input files can be read and whose graph ComfyUI takes. Raises as `checked` does."""
+    return checked(job).request
+
+
+def checked(job: Job) -> Drawn:
+    """The request of a job, with its graph: values are legal, input files can be read, ComfyUI takes every number and choice.
 
     Raises:
         InvalidParams: every fault of every field and file at once, each naming field, value and remedy.
@@ -58,11 +65,11 @@ def validate(job: Job) -> Request:
     warnings += _said(config, values)
     warnings += [f"{name}: {facts['note']}" for name, facts in (config.data.get("loras") or {}).items() if facts.get("note")]
     warnings += notes(config, values)
-    checked = Request(
-        config, values, given, found, prefix=f"aio/{uuid.uuid4().hex[:12]}", warnings=tuple(warnings), origins=taken.origins)
-    if refused := bounds.refused(checked):
+    drawn = draw(Request(
+        config, values, given, found, prefix=f"aio/{uuid.uuid4().hex[:12]}", warnings=tuple(warnings), origins=taken.origins))
+    if refused := bounds.refused(drawn):
         raise InvalidParams(refused)
-    return checked
+    return drawn
 
 
 def _said(config: Config, values: Mapping[str, Any]) -> list[str]:
@@ -149,15 +156,6 @@ def _file(given: Any) -> Path:
 
 def _background(values: Mapping[str, Any]) -> str:
     return str(values.get("background") or WHITE)
-
-
-def clip_of(request: Request) -> media.Clip | None:
-    """Size, rate and length that staged media are fitted to; None where the mode has no such fields."""
-    values = request.values
-    if any(values.get(name) is None for name in ("width", "height", "seconds", "fps")):
-        return None
-    return media.Clip(
-        values["width"], values["height"], geometry.frames(values["seconds"], values["fps"]), values["fps"], pad=follow.pads(values))
 
 
 def stage(request: Request, input_dir: Path) -> Request:

@@ -14,11 +14,8 @@ from typing import Any
 from aio.config import Config
 from aio.errors import Problem
 from aio.fields import Field, geometry
+from aio.graph.clip import PAD, pads
 from aio.values import Media
-
-PAD = "pad"
-"""The value of the field `fit` with which a picture is kept whole, with bars; with any other it covers the frame and is cut."""
-
 
 SLIVER = 0.01
 """The least share of a picture that is worth fitting: below it ComfyUI's nodes would be left with no row or column of pixels."""
@@ -51,11 +48,6 @@ def take(config: Config, values: Mapping[str, Any], found: Mapping[str, Media], 
 def inputs_of(field: Field) -> tuple[str, ...]:
     """Names of the inputs that a field follows where it is left out."""
     return (field.length_of,) if field.length_of else field.size_of
-
-
-def pads(values: Mapping[str, Any]) -> bool:
-    """Whether pictures and videos are fitted whole, with bars."""
-    return values.get("fit") == PAD
 
 
 def _size(config: Config, values: Mapping[str, Any], found: Mapping[str, Media], given: set[str], taken: Taken) -> None:

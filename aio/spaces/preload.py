@@ -11,7 +11,7 @@ from typing import Any
 from aio import check as checking
 from aio import config as configuration
 from aio.errors import ConfigError, nearest
-from aio.graph import schema
+from aio.graph.draw import draw
 from aio.weights import registry
 from aio.weights.registry import RegistryEntry
 from aio.weights.registry.cache import COMMIT
@@ -51,7 +51,7 @@ def preload(limits: Mapping[str, Any], config_dirs: Sequence[Path] = ()) -> Prel
         for preset in configuration.choices("preset", config_dirs):
             config = configuration.compose(["platform=zerogpu", f"mode={mode}", f"preset={preset}"], config_dirs)
             known = registry.parse(config.data["registry"])
-            uses.update({ref.name for ref in registry.models_of(checking.draw(checking.sample(config))[1], schema.load())})
+            uses.update({ref.name for ref in draw(checking.sample(config)).models})
     for name in uses:
         if name not in known:
             raise ConfigError(f"space: {name} is not in the registry, so the Hub cannot fetch it.{nearest(name, known)} Add it to conf/registry")

@@ -14,10 +14,9 @@ from aio.command import Command, in_config
 from aio.engines import choose
 from aio.errors import ConfigError, InputError
 from aio.fields import MEDIA_TYPES
-from aio.graph.patch import render
 from aio.machine import paths
 from aio.recipe import provenance
-from aio.request import validate
+from aio.request import checked
 from aio.sweep import folder, jobs_table
 from aio.sweep.axes import Spec, axes, of_hydra, product
 from aio.sweep.folder import Cell
@@ -159,8 +158,7 @@ def foresee(spec: Spec, config_dirs: Sequence[Path]) -> dict[str, Any]:
     """
     config = configuration.compose(spec.overrides, config_dirs)
     engine, _ = choose(config)
-    request = provenance.hashed(validate(Job(config, spec.params)))
-    return provenance.foresee(request, render(request), engine)
+    return provenance.foresee(checked(Job(config, spec.params)), engine)
 
 
 def portable(text: str) -> str:

@@ -77,9 +77,9 @@ def done(made: Artifacts, elapsed: float, notes: Iterable[str] = ()) -> str:
 
 def consequences(plan: Plan, config: Config, missing: frozenset[str]) -> str:
     """What a run would give, on one line."""
-    result, gpu = plan.result, plan.estimate
-    open_fields = [field for field in config.fields.values() if set(inputs_of(field)[:1]) & missing and field.name not in plan.request.given
-                   and plan.request.values.get(field.name) is not None]
+    result, gpu = plan.drawn.result, plan.drawn.estimate
+    open_fields = [field for field in config.fields.values() if set(inputs_of(field)[:1]) & missing and field.name not in plan.drawn.request.given
+                   and plan.drawn.request.values.get(field.name) is not None]
     length, size = (" and ".join(dict.fromkeys(name.replace("_", " ") for name in names if name)) for names in (
         [field.length_of for field in open_fields], [name for field in open_fields for name in field.size_of[:1]]))
     pieces = [("Size", f"shape of the {size}" if size else f"{result.width} × {result.height}"),
@@ -89,7 +89,7 @@ def consequences(plan: Plan, config: Config, missing: frozenset[str]) -> str:
     pieces.append(("GPU", f"{about}{gpu.total:.0f} s on one {gpu.card}{asked}"))
     pieces.append(("Download", f"{plan.missing_bytes / 1e9:.1f} GB of weights missing" if plan.missing_bytes else "all weights are here"))
     shown = "".join(f"<span><b>{escape(name)}</b> {escape(text)}</span>" for name, text in pieces)
-    notes = "".join(f"<li>{escape(note[:1].upper() + note[1:])}</li>" for note in plan.request.warnings)
+    notes = "".join(f"<li>{escape(note[:1].upper() + note[1:])}</li>" for note in plan.warnings)
     return f'<div class="aio-plan">{shown}{f"<ul>{notes}</ul>" if notes else ""}</div>'
 
 

@@ -14,6 +14,7 @@ from aio.config import Config
 from aio.errors import AioError, InvalidParams, MediaError, Problem
 from aio.fields import MEDIA_TYPES, Field
 from aio.fields.conditions import holds
+from aio.graph.draw import draw
 from aio.request import follow
 from aio.ui import uploads
 from aio.ui.catalogue import Catalogue
@@ -164,15 +165,14 @@ class Form:
         config = self.compose(given)
         params = self.params(config, given)
         try:
-            checked, missing = request.validate(Job(config, params)), frozenset()
+            drawn, missing = request.checked(Job(config, params)), frozenset()
         except InvalidParams as error:
             kinds = {problem.type for problem in error.problems}
             if kinds != {"required_input_missing"}:
                 raise
             missing = frozenset(problem.field for problem in error.problems)
-            checked = request.completed(check.sample(config, {name: value for name, value in params.items() if name not in missing}))
-        operations, prompt = check.draw(checked)
-        return plan.examine(checked, operations, prompt, location.known_models(config.data["comfyui"])), config, missing
+            drawn = draw(request.completed(check.sample(config, {name: value for name, value in params.items() if name not in missing})))
+        return plan.examine(drawn, location.known_models(config.data["comfyui"])), config, missing
 
     def effective(self, config: Config, given: Mapping[str, Any]) -> dict[str, bool]:
         """Field with a condition, or of a LoRA -> whether it has an effect now."""

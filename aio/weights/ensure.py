@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from aio.graph.models import ModelRef
 from aio.values import OnEvent, ignore
 from aio.weights import registry
-from aio.weights.registry import ModelRef, ModelStatus
+from aio.weights.registry import ModelStatus
 from aio.weights.registry import cache as disk
 
 

@@ -100,14 +100,14 @@ def read_graph(prompt: dict[str, Any], output: str) -> list[str]:
     """Everything that is read from a graph before it runs: its faults in words, its weights, what comes out."""
     from aio.errors import MediaError
     from aio.graph import shapes, workflow
-    from aio.weights import registry
+    from aio.graph.models import models_of
 
     def no_media(name: str) -> Any:
         raise MediaError("there is none here", name)
 
     with refusing():
         faults = workflow.faults(prompt, output)
-        registry.models_of(prompt)
+        models_of(prompt)
         known = shapes.interpret(prompt, no_media)
         shapes.samplers(prompt, known)
         shapes.result(prompt, known)

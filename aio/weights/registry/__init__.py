@@ -1,4 +1,4 @@
-"""Models: what the registry knows, which files a prompt names, what of them is on disk, and `ensure`."""
+"""Models: what the registry knows, and what of a prompt's files is on disk."""
 
 from __future__ import annotations
 
@@ -9,68 +9,16 @@ from glob import escape
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from aio.values import Prompt
+from aio.graph.models import ModelRef
 from aio.weights.registry import cache as disk
 from aio.weights.registry.entry import RegistryEntry, contained, parse
 
-__all__ = ["ModelRef", "ModelStatus", "RegistryEntry", "contained", "ensure", "models_of", "parse", "status"]
+__all__ = ["ModelStatus", "RegistryEntry", "contained", "parse", "status"]
 
-MODEL_ENDINGS = (".safetensors", ".sft", ".gguf", ".ckpt", ".pt", ".pt2", ".pth", ".bin", ".pkl")
-"""What ComfyUI lists as a model (folder_paths.supported_pt_extensions at v0.33.0), and GGUF."""
-GUESS_ENDINGS = (".safetensors", ".sft", ".gguf", ".ckpt", ".pt", ".pth")
 SAFE_ENDINGS = (".safetensors", ".sft")
 """Formats that hold tensors and nothing that could run."""
-NOT_MODELS = frozenset({"input", "output", "temp"})
-ALIASES = {"unet": "diffusion_models", "clip": "text_encoders", "unet_gguf": "diffusion_models", "clip_gguf": "text_encoders"}
-"""Old folder names (folder_paths.map_legacy) and those of ComfyUI-GGUF (its nodes.py) -> the folder they list."""
-
 ALSO = {"diffusion_models": "unet", "text_encoders": "clip"}
 """Second places that ComfyUI looks in (folder_paths.py:30-31 at v0.33.0)."""
-
-
-@dataclass(frozen=True, slots=True)
-class ModelRef:
-    """A weight file that a prompt names.
-
-    Attributes:
-        folder: ComfyUI models/<folder>; empty when guessed.
-        name: as the node gives it. node: id. input: name.
-        guessed: the node's class is not in the schema, the file's ending alone speaks for it.
-    """
-
-    folder: str
-    name: str
-    node: str
-    input: str
-    guessed: bool = False
-
-
-def models_of(prompt: Prompt, schema: Mapping[str, Any] | None = None) -> tuple[ModelRef, ...]:
-    """The weight files that a patched prompt names, each once, in the prompt's order.
-
-    Args:
-        schema: class name -> NodeClass, by default aio.graph.schema.load(); an input's `files` names the ComfyUI folder it lists.
-    """
-    if schema is None:
-        from aio.graph.schema import load
-
-        schema = load()
-    found: dict[tuple[str, str], ModelRef] = {}
-    for node_id, node in prompt.items():
-        known = schema.get(node["class_type"])
-        for name, value in node["inputs"].items():
-            if not isinstance(value, str) or "\n" in value:
-                continue
-            if known is None:
-                folder, endings = "", GUESS_ENDINGS
-            else:
-                files = getattr(known.inputs.get(name), "files", None)
-                if not files or files in NOT_MODELS:
-                    continue
-                folder, endings = ALIASES.get(files, files), MODEL_ENDINGS
-            if value.lower().endswith(endings):   # a list may also offer words, e.g. VAELoader's pixel_space
-                found.setdefault((folder, value), ModelRef(folder, value, node_id, name, guessed=known is None))
-    return tuple(found.values())
 
 
 @dataclass(frozen=True, slots=True)

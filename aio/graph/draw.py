@@ -1,0 +1,84 @@
+"""What follows from a checked request and from nothing else: operations, graph, shapes, work, estimate, weight files.
+
+Nothing else in aio renders or applies a patch. All is worked out when it is first asked for, and once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from aio.fields import geometry
+from aio.graph import duration, models, patch, shapes, workflow
+from aio.graph.clip import files_of
+from aio.values import Media, Operation, Prompt, Request
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A request with its graph. request: checked; staged or not."""
+
+    request: Request
+
+    @cached_property
+    def operations(self) -> tuple[Operation, ...]:
+        """The patch. Raises PatchError: a template cannot be rendered."""
+        return patch.render(self.request)
+
+    @cached_property
+    def prompt(self) -> Prompt:
+        """The patched workflow, which nobody changes.
+
+        Raises:
+            PatchError, WorkflowError: the patch does not apply, or the workflow cannot be read.
+        """
+        return patch.apply(self.operations, workflow.load(self.request.config.workflow))
+
+    @property
+    def asked(self) -> tuple[int, int, int, float] | None:
+        """Width, height, frames and rate that the fields ask for; None where the mode lacks one of them."""
+        values = self.request.values
+        if not {"width", "height", "seconds", "fps"} <= set(values):
+            return None
+        return values["width"], values["height"], geometry.frames(values["seconds"], values["fps"]), values["fps"]
+
+    @cached_property
+    def files(self) -> Mapping[str, Media]:
+        """Name of an input file in the prompt -> its facts, as the engine finds it."""
+        return files_of(self.request)
+
+    @cached_property
+    def work(self) -> duration.Work:
+        """What the prompt gives an engine to do.
+
+        Raises:
+            WorkflowError: its shapes do not fit. KeyError: it names a file that the request does not know.
+        """
+        return duration.work(self.prompt, self.files.__getitem__)
+
+    @property
+    def result(self) -> shapes.Result:
+        """The clip that the prompt writes. Raises as `work` does."""
+        return self.work.result
+
+    @cached_property
+    def estimate(self) -> duration.Estimate:
+        """Seconds on a GPU. Raises as `work` does."""
+        return duration.estimate(self.work, self.request.config.data)
+
+    @cached_property
+    def models(self) -> tuple[models.ModelRef, ...]:
+        """The weight files that the prompt names."""
+        return models.models_of(self.prompt)
+
+
+def draw(request: Request) -> Drawn:
+    """The graph of a request.
+
+    Raises:
+        PatchError, WorkflowError: the patch does not apply, or the workflow cannot be read.
+    """
+    drawn = Drawn(request)
+    _ = drawn.prompt   # faults show here, and not where somebody looks at it
+    return drawn
