@@ -1,6 +1,7 @@
 """The house rules that hold the code together: import direction, third-party fences, light imports, small modules."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -88,9 +89,14 @@ def test_an_import_from_above_is_seen_in_every_form(text, monkeypatch):
 def test_only_the_drawing_renders_or_applies_a_patch():
     calls = {(name, ast.unparse(node.func)) for name in modules() for node in ast.walk(tree(name)) if isinstance(node, ast.Call)}
     assert {name for name, called in calls if called in ("patch.render", "patch.apply")} == {"graph.draw"}
-    named = {alias.name for name in modules() for node in ast.walk(tree(name)) if isinstance(node, ast.ImportFrom) and node.module == "aio.graph.patch"
-             for alias in node.names}
+    froms = [node for name in modules() for node in ast.walk(tree(name)) if isinstance(node, ast.ImportFrom) and node.module == "aio.graph.patch"]
+    named = {alias.name for node in froms for alias in node.names}
     assert not named & {"render", "apply"}   # by another name they would not be seen above
+
+
+def test_the_page_on_architecture_names_the_rooms_in_this_order():
+    text = (PACKAGE.parent / "docs" / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| `(\w+)`", text, re.MULTILINE) == [name for name in ROOMS if name != "__main__"]
 
 
 @pytest.mark.parametrize("name", ROOMS)
