@@ -36,19 +36,26 @@ def test_presets_that_are_not_there_are_bad_input(capsys):
     assert "preset: 'foo' is unknown" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("broken", [
+BROKEN = [
     "patches: {mine: [{op: replace, path: '${pointer:save,nope}', value: 1}]}",
     "patches: {mine: [{op: replace, path: '${pointer:nope,x}', value: 1}]}",
     "fields: {width: {default: 100000}}", "nodes: {save: {id: '1', class_type: X}}",
     "fields: {mine: {type: INT, optional: true}}", "nodes: {save: 5}", "values: {x: '${oc.env:HOME}'}",
-])
-def test_a_broken_mode_is_rows_of_the_table_and_never_its_end(broken, tmp_path, capsys):
+]
+
+
+def test_a_broken_mode_is_rows_of_the_table_and_never_its_end(tmp_path, capsys):
     (tmp_path / "mode").mkdir()
-    text = "# @package _global_\ndefaults: [t2v, _self_]\nmode: {name: mine, workflow: t2v.json}\n"
-    (tmp_path / "mode" / "mine.yaml").write_text(text + broken)
-    code = main(["check", "--config-dir", str(tmp_path), "mode=mine,t2v", "preset=fast", "model=fp8"])
-    out = capsys.readouterr().out
-    assert code == 1 and "with faults" in out and out.count("\nt2v ") > 10
+    for number, broken in enumerate(BROKEN):
+        text = f"# @package _global_\ndefaults: [t2v, _self_]\nmode: {{name: mine{number}, workflow: t2v.json}}\n"
+        (tmp_path / "mode" / f"mine{number}.yaml").write_text(text + broken)
+    modes = [f"mine{number}" for number in range(len(BROKEN))]
+    code = main(["check", "--config-dir", str(tmp_path), f"mode={','.join(modes)},t2v", "preset=fast", "model=fp8"])
+    lines = capsys.readouterr().out.splitlines()
+    assert code == 1 and "with faults" in lines[-1]
+    assert sum(line.startswith("t2v ") for line in lines) > 10   # the whole one after them, as ever
+    faulty = {mode for mode in modes if any(line.startswith(f"{mode} ") and "  ok" not in line for line in lines)}
+    assert faulty == set(modes)
 
 
 def test_an_unknown_mode_is_bad_input(capsys):

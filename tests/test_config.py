@@ -3,6 +3,7 @@
 import yaml
 
 from aio import config
+from aio.config import composing
 
 
 def folder_with_mode(tmp_path, title):
@@ -38,3 +39,14 @@ def test_what_is_done_to_one_configuration_does_not_reach_the_next(tmp_path):
     second = config.compose(["mode=t2v", f"output.dir={tmp_path}/b"])
     assert second.data["registry"]
     assert second.values["variant"] != "changed"
+
+
+def test_jobs_that_differ_in_texts_share_a_composition_and_an_edited_file_ends_that(tmp_path, monkeypatch):
+    asked = []
+    real = composing._hydras
+    monkeypatch.setattr(composing, "_hydras", lambda *words: asked.append(1) or real(*words))
+    place = folder_with_mode(tmp_path, "One")
+    titles = [config.compose(["mode=mine", f"output.dir={tmp_path}/{name}"], [place]).title for name in "ab"]
+    assert titles == ["One", "One"] and len(asked) == 1
+    folder_with_mode(tmp_path, "Another")
+    assert config.compose(["mode=mine", f"output.dir={tmp_path}/c"], [place]).title == "Another" and len(asked) == 2

@@ -2,6 +2,7 @@
 
 import ast
 import errno
+import json
 import os
 import stat
 import subprocess
@@ -226,17 +227,17 @@ def test_the_needed_python_is_the_one_of_the_package():
     assert f'requires-python = ">={LEAST[0]}.{LEAST[1]}"' in file.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("verb", sorted(cli.VERBS))
-def test_in_a_folder_that_was_removed_every_verb_says_so(verb, tmp_path):
+def test_in_a_folder_that_was_removed_every_verb_says_so(tmp_path):
     (tmp_path / "gone").mkdir()
-    script = f"import os, sys; os.rmdir(os.getcwd()); from aio.cli import main; sys.exit(main(['{verb}']))"
+    script = "import os; os.rmdir(os.getcwd()); from aio.cli import VERBS, main; print([main([verb]) for verb in VERBS])"
     env = {**os.environ, "PYTHONPATH": str(folders.PACKAGE.parent)}
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=env, cwd=tmp_path / "gone")
-    assert done.returncode == 2
-    assert done.stderr == "aio: the current folder is not there any more, or not for this user: go to another one (cd) and start again\n"
+    assert done.stdout == f"{[2] * len(cli.VERBS)}\n"
+    said = "aio: the current folder is not there any more, or not for this user: go to another one (cd) and start again\n"
+    assert done.stderr == said * len(cli.VERBS)
 
 
-@pytest.mark.parametrize("home", ["", "/nonexistent", "/dev/null", "/dev/null/x"])
+@pytest.mark.parametrize("home", ["", "/dev/null/x"])
 def test_a_user_without_a_home_makes_a_clip(home, tmp_path):
     (tmp_path / "tmp").mkdir()
     env = {**os.environ, "PYTHONPATH": str(folders.PACKAGE.parent), "HOME": home, "TMPDIR": str(tmp_path / "tmp")}
@@ -246,28 +247,34 @@ def test_a_user_without_a_home_makes_a_clip(home, tmp_path):
         assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("words", [
-    ["--version"], ["--help"], ["models", "mode=t2v"], ["plan", *SMALL], SMALL, ["-m", *SMALL, "seed=1,2"], ["replay", "~nouser/x.mp4"],
-    ["sheet", "~x/y"],
-    ["mode=t2v", "prompt=@~nouser/x"], [*SMALL, "--config-dir", "~nouser"], ["-m", "jobs=@~nouser/x.csv"], ["space"],
-], ids=str)
-def test_a_user_that_the_system_does_not_know_gets_words(words, tmp_path):
+def test_a_user_that_the_system_does_not_know_gets_words(tmp_path):
+    lines = [
+        ["--version"], ["--help"], ["models", "mode=t2v"], ["plan", *SMALL], SMALL, ["-m", *SMALL, "seed=1,2"], ["replay", "~nouser/x.mp4"],
+        ["sheet", "~x/y"],
+        ["mode=t2v", "prompt=@~nouser/x"], [*SMALL, "--config-dir", "~nouser"], ["-m", "jobs=@~nouser/x.csv"], ["space"],
+    ]
     script = """if True:
-        import os, pwd, sys
+        import contextlib, io, json, os, pwd, sys
         def unknown(*rest):
             raise KeyError("getpwuid(): uid not found: 54321")
         pwd.getpwuid = pwd.getpwnam = unknown
         from aio.cli import main
-        sys.exit(main(sys.argv[1:]))
+        done = []
+        for words in json.loads(sys.argv[1]):
+            with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()) as said:
+                done.append([main(words), said.getvalue()])
+        print(json.dumps(done))
     """
     env = {name: value for name, value in os.environ.items() if name not in ("HOME", "USER", "LOGNAME")}
     env |= {"PYTHONPATH": str(folders.PACKAGE.parent), "TMPDIR": str(tmp_path)}
-    done = subprocess.run([sys.executable, "-c", script, *words], capture_output=True, text=True, env=env, cwd=tmp_path)
-    assert "Traceback" not in done.stderr and "fault of aio" not in done.stderr
-    if any("~" in word for word in words):
-        assert done.returncode == 2 and "begins with a home folder that is not known here" in done.stderr
-    else:
-        assert done.returncode == (1 if words[0] == "models" else 0), done.stderr
+    done = subprocess.run([sys.executable, "-c", script, json.dumps(lines)], capture_output=True, text=True, env=env, cwd=tmp_path)
+    assert "Traceback" not in done.stderr and done.returncode == 0, done.stderr
+    for words, (code, said) in zip(lines, json.loads(done.stdout.splitlines()[-1]), strict=True):
+        assert "Traceback" not in said and "fault of aio" not in said
+        if any("~" in word for word in words):
+            assert code == 2 and "begins with a home folder that is not known here" in said, words
+        else:
+            assert code == (1 if words[0] == "models" else 0), said
 
 
 @pytest.mark.parametrize(("limit", "said"), [("ulimit -n 16", ""), ("ulimit -n 8", ""), ("umask 077", ""), ("ulimit -f 1", "aio: ")])

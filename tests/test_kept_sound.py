@@ -77,7 +77,7 @@ def test_comfyuis_own_nodes_give_lightricks_count_of_latents_all_frozen(comfy): 
     name = next(path.name for path in (comfy.engine.models_dir / "checkpoints").iterdir() if "dev-fp8" in path.name)
     vae = nodes_lt_audio.LTXVAudioVAELoader.execute(name)[0]
     mask, picture = nodes_mask.SolidMask.execute(0.0, 64, 64)[0], {"samples": torch.zeros(1, 128, 2, 2, 2)}
-    for frames, fps in LENGTHS:
+    for frames, fps in LENGTHS[::7]:   # all of them by the same arithmetic above; 7 meets each rate at each of the frame rates
         rate, seconds = (44100, 48000, 22050)[frames // 8 % 3], geometry.encoded_seconds(frames / fps, fps)
         given = {"waveform": torch.ones(1, 1, -(-frames * rate // fps)), "sample_rate": rate}
         whole = nodes_audio.AudioConcat.execute(given, nodes_audio.EmptyAudio.execute(seconds, 44100, 2)[0], "after")[0]

@@ -35,7 +35,7 @@ def said(*words):
 
 @given(names)
 @example("~nobody-here")
-@settings(max_examples=40)
+@settings(max_examples=20)
 def test_any_text_is_the_output_folder_and_name_that_was_typed(text):
     made = config.compose([f"output.dir=./{text}", f"output.name={text}", f"platform.timings={text}", f"comfyui.mirror={text}"])
     assert made.output_dir == Path(text) and made.output_name == text
@@ -76,7 +76,7 @@ def own_mode(folder, text=MINE, group="mode", name="mine"):
 @example("${oc.env:HOME}")
 @example("${")
 @example("a:")
-@settings(max_examples=25)
+@settings(max_examples=6)
 def test_a_folder_of_modes_may_be_called_anything(tmp_path_factory, text):
     folder = own_mode(tmp_path_factory.mktemp("x") / text / "mine")
     command = parse(["--config-dir", str(folder), "mode=mine"], ("run",))
@@ -214,7 +214,7 @@ hostile = st.builds(
 
 
 @given(st.lists(hostile, min_size=1, max_size=3))
-@settings(max_examples=60)
+@settings(max_examples=25)
 def test_any_override_gives_a_configuration_or_words(words):
     try:
         assert isinstance(config.compose(words), Config)

@@ -21,6 +21,18 @@ from aio.errors import ConfigError
 _parsed: dict[tuple[str, str, str], tuple[tuple[int, int], bytes]] = {}
 """(provider, folder, config) -> (mtime in ns, size) of the file when it was parsed, and the pickled result."""
 
+read: dict[str, tuple[int, int] | None] = {}
+"""The files that were looked at since it was last cleared, and their states."""
+
+
+def state(file: str) -> tuple[int, int] | None:
+    """(mtime in ns, size) of a file, None where it cannot be looked at."""
+    try:
+        status = os.stat(file)
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size
+
 
 class FileConfigSource(file_config_source.FileConfigSource):   # Hydra's registry tells classes apart by their names
     """Hydra's own, but for bounds and checks, and it parses a file again only when its time or size changed.
@@ -34,14 +46,14 @@ class FileConfigSource(file_config_source.FileConfigSource):   # Hydra's registr
         Raises:
             ConfigError: the file is broken or beyond a limit, or does what a file of --config-dir must not do.
         """
-        try:
-            status = os.stat(os.path.join(self.path, self._normalize_file_name(config_path)))
-        except OSError:
+        file = os.path.join(self.path, self._normalize_file_name(config_path))
+        now = read[file] = state(file)
+        if now is None:
             return super().load_config(config_path)   # raises Hydra's own error
-        key, state = (self.provider, self.path, config_path), (status.st_mtime_ns, status.st_size)
+        key = (self.provider, self.path, config_path)
         known = _parsed.get(key)
-        if known is None or known[0] != state:
-            known = _parsed[key] = (state, pickle.dumps(self._parse(config_path)))
+        if known is None or known[0] != now:
+            known = _parsed[key] = (now, pickle.dumps(self._parse(config_path)))
         return pickle.loads(known[1])
 
     def _parse(self, config_path: str) -> ConfigResult:

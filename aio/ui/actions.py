@@ -47,11 +47,9 @@ def wire(
             show_progress="hidden", concurrency_id="engine", concurrency_limit=offered.page["queue"]["waiting"] + 1, trigger_mode="once",
         )
         event.then(refresh, None, shown, **AT_ONCE)
-        if "seed" in around:
-            event.success(_used(around["seed"]), result["recipe"], around["used"], **AT_ONCE)
         runs.append(event)
         _live(form, parts, around)
-        _seed(parts, around)
+        _seed(form, desk, parts, around)
         plain = [name for name in parts if name in form.fields and not form.fields[name].advanced and name not in form.lora_of]
         for index, button in enumerate(around["samples"]):
             button.click(_sampler(form, index, desk, plain), None, [parts[name] for name in plain], **AT_ONCE)
@@ -93,23 +91,17 @@ def _roll(form: Form, around: Mapping[str, Any], parts: Mapping[str, Any]) -> tu
     return roll, [around["fresh"], parts[around["seed"]]], [parts[around["seed"]]]
 
 
-def _used(name: str) -> Callable[[Any], Any]:
-    """After a run: the seed that its clip was made with, by its own recipe."""
+def _seed(form: Form, desk: Desk, parts: Mapping[str, Any], around: Mapping[str, Any]) -> None:
+    """Reuse last: the seed of the visitor's last result, known before the page shows it, so that no click comes too early."""
+    if "seed" not in around:
+        return
+    seed = parts[around["seed"]]
 
-    def used(file: Any) -> Any:
-        try:
-            return recipes.saved(Path(file or ""))["values"].get(name)
-        except (MediaError, TypeError):   # nothing was made
-            return gr.skip()
+    def again(now: Any, request: gr.Request) -> tuple[Any, bool]:
+        used = desk.seed(request.session_hash, form.mode, around["seed"])
+        return now if used is None else used, False
 
-    return used
-
-
-def _seed(parts: Mapping[str, Any], around: Mapping[str, Any]) -> None:
-    if "seed" in around:
-        seed = parts[around["seed"]]
-        around["last"].click(
-            lambda used, now: (now if used is None else used, False), [around["used"], seed], [seed, around["fresh"]], **AT_ONCE)
+    around["last"].click(again, seed, [seed, around["fresh"]], **AT_ONCE)
 
 
 def _outlook(form: Form, given: Mapping[str, Any]) -> str:

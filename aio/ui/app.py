@@ -76,7 +76,6 @@ def _form(form: Form) -> tuple[Parts, Parts]:
             fresh = form.fields[name].control_after_generate == "randomize"
             around["fresh"] = widgets.Checkbox(fresh, label="New one for every run", min_width=150, elem_id=f"{form.mode}-fresh")
             around["last"] = gr.Button("Reuse last", size="sm", min_width=110, scale=0, elem_id=f"{form.mode}-last")
-            around["used"] = gr.State(None)
             around["seed"] = name
     if form.catalogue.loras:
         with gr.Accordion("Camera and detail (LoRAs)", open=False, elem_id=f"{form.mode}-loras"):

@@ -38,19 +38,23 @@ class Desk:
     def __init__(self, page: Mapping[str, Any], scratch: Path, runner: Runner):
         self.page, self.scratch, self.runner = page, scratch, runner
         self.line = Line(page["queue"]["parallel"], page["visitor"]["running"], page["visitor"]["waiting"])
-        self._made: OrderedDict[str, list[str]] = OrderedDict()
+        self._made: OrderedDict[str, list[tuple[str, str, Mapping[str, Any]]]] = OrderedDict()
 
-    def note(self, session: str | None, result: Path) -> None:
-        """Remember who made a result."""
+    def note(self, session: str | None, result: Path, mode: str, seeds: Mapping[str, Any]) -> None:
+        """Remember who made a result, and of which seeds."""
         if session:
-            self._made[session] = [*self._made.get(session, ()), result.name][-RESULTS_MAX:]
+            self._made[session] = [*self._made.get(session, ()), (result.name, mode, seeds)][-RESULTS_MAX:]
             self._made.move_to_end(session)
             while len(self._made) > SESSIONS_MAX:
                 self._made.popitem(last=False)
 
     def made(self, session: str | None) -> list[str]:
         """Names of a visitor's results."""
-        return self._made.get(session or "", [])
+        return [name for name, _, _ in self._made.get(session or "", ())]
+
+    def seed(self, session: str | None, mode: str, name: str) -> Any:
+        """The seed of a visitor's last result of a mode, of the field `name`; None where there is none."""
+        return next((seeds.get(name) for _, of, seeds in reversed(self._made.get(session or "", ())) if of == mode), None)
 
 
 def endpoint(form: Form, desk: Desk) -> Any:
@@ -86,8 +90,9 @@ def endpoint(form: Form, desk: Desk) -> Any:
             if task.error is not None:
                 raise task.error
             made = task.artifacts
-            desk.note(session, made.video)
-            _, command, file = await asyncio.to_thread(recipes.told, made.video, form.catalogue, desk.scratch / "recipes")
+            recipe, command, file = await asyncio.to_thread(recipes.told, made.video, form.catalogue, desk.scratch / "recipes")
+            seeds = {name: recipe["values"].get(name) for name, field in form.fields.items() if field.control_after_generate}
+            desk.note(session, made.video, form.mode, seeds)
             yield str(made.video), command, str(file), cards.done(made, task.elapsed, task.warnings)
         except (GeneratorExit, asyncio.CancelledError):   # Stop, or a closed tab
             raise
