@@ -95,7 +95,7 @@ def execute(job: Job, why: str = "") -> int:
 
     with Console() as console:
         engine = _engine(job.config, console, why)
-        artifacts = signals.guarded(lambda: run_chain(job, engine, console), engine)
+        artifacts = signals.guarded(lambda stop: run_chain(job, engine, console, stop))
     terminal.made(artifacts.video)
     return 0
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Protocol
 
+from aio.stop import Stop
 from aio.values import Artifacts, OnEvent, Prompt, Request
 
 NO_METADATA: Mapping[str, str] = MappingProxyType({})
@@ -16,32 +17,32 @@ class Engine(Protocol):
     """Executes one prompt at a time.
 
     Attributes:
-        name: `preview` or `comfyui`. revision: what makes its results differ: a version or a commit.
-        input_dir: where loader nodes find their files. output_dir: where the job's files are written, in `aio/`.
+        name: as the configuration's `engines` calls it. revision: what makes its results differ: a version or a commit.
+        real: whether it makes the clip itself; else it shows what the clip would be, and its files say so (NAME.preview.mp4).
+        input_dir: where loader nodes find their files. output_dir: where the job's files are written, in `aio/`: `input` and
+            `output` of one of aio.engines.working_dirs(), so that what is left there goes in time.
         models_dir: ComfyUI's models folder, None for an engine that needs no weights.
     """
 
     name: str
     revision: str
+    real: bool
     input_dir: Path
     output_dir: Path
     models_dir: Path | None
 
     def execute(
-        self, prompt: Prompt, request: Request, on_event: OnEvent, *, metadata: Mapping[str, str] = NO_METADATA
+        self, prompt: Prompt, request: Request, on_event: OnEvent, stop: Stop, *, metadata: Mapping[str, str] = NO_METADATA
     ) -> Artifacts:
         """Run the prompt to its mp4.
 
         Args:
             request: the staged request that the prompt was made from; `request.prefix` names the file.
             on_event: gets `stage` and `step` events; what it raises ends the run.
+            stop: this run's; asked between steps and nodes, and answered within a second.
             metadata: tags for the mp4.
 
         Raises:
-            Cancelled, EngineError, OutputError, WorkflowError. Nothing partial is left behind.
+            Cancelled: the stop's. EngineError, OutputError, WorkflowError. Nothing partial is left behind.
         """
-        ...
-
-    def cancel(self) -> None:
-        """Stop the run, or the next one if none has begun. From any thread."""
         ...

@@ -11,22 +11,23 @@ from aio.errors import OutputError
 from aio.graph.draw import draw
 from aio.recipe import leftovers, outputs, provenance, sidecar
 from aio.request import stage, validate
+from aio.stop import Stop
 from aio.values import Artifacts, Event, Job, OnEvent, Request, ignore
 from aio.weights import lorafit
 from aio.weights.ensure import ensure
 
 
-def run(job: Job, engine: Engine, on_event: OnEvent = ignore) -> Artifacts:
+def run(job: Job, engine: Engine, on_event: OnEvent = ignore, stop: Stop | None = None) -> Artifacts:
     """Turn a job into an mp4.
 
     Args:
         job: composed configuration and the user's values. engine: what executes the prompt.
-        on_event: gets progress and warnings, possibly from another thread.
+        on_event: gets progress and warnings, possibly from another thread. stop: ends this run once it is set.
 
     Raises:
         AioError: see aio.errors; nothing partial is left behind, and a finished clip is never removed.
     """
-    request   = validate(job)                                            # Job     -> Request, or all faults at once
+    stop, request = stop or Stop(), validate(job)                        # Job     -> Request, or all faults at once
     outputs.prepare(job.config.output_dir, job.config.output_name)       # a folder that a result can be published in
     for warning in request.warnings:
         on_event(Event("warning", warning))
@@ -34,23 +35,22 @@ def run(job: Job, engine: Engine, on_event: OnEvent = ignore) -> Artifacts:
     drawn     = draw(request)                                            # Request -> Drawn: patch, prompt (API format), what follows
     if engine.models_dir is not None:
         data = request.config.data
-        models = ensure(drawn.models, data.get("registry") or {}, engine.models_dir, on_event, rules=data.get("download"))
+        models = ensure(drawn.models, data.get("registry") or {}, engine.models_dir, stop.around(on_event), rules=data.get("download"))
         for warning in lorafit.check(drawn.prompt, request.config, models):    # before the GPU: ComfyUI leaves out in silence what does not fit
             on_event(Event("warning", warning))
     recipe    = provenance.metadata(drawn, f"{engine.name} {engine.revision}", job.params)
     leftovers.tidy(engine.output_dir, job.config.output_dir, job.config.data)
     with leftovers.owned(engine.output_dir, request.prefix):             # until the clip has its name
-        artifacts = engine.execute(drawn.prompt, request, on_event, metadata=recipe)
+        artifacts = engine.execute(drawn.prompt, request, on_event, stop, metadata=recipe)
         timings.note(drawn, artifacts)                         # for the duration model; never a run's failure
-        return record(request, artifacts, engine.name, recipe, on_event)
+        return record(request, artifacts, engine.real, recipe, on_event)
 
 
-def record(request: Request, artifacts: Artifacts, engine: str, recipe: Mapping[str, str], on_event: OnEvent = ignore) -> Artifacts:
+def record(request: Request, artifacts: Artifacts, real: bool, recipe: Mapping[str, str], on_event: OnEvent = ignore) -> Artifacts:
     """Give the finished file its final name in the output folder, and lay its recipe beside it."""
     config = request.config
-    ending = ".preview.mp4" if engine == "preview" else ".mp4"
     stem, numbered = (config.output_name, False) if config.output_name else (config.mode, True)
-    video = outputs.publish(artifacts.video, config.output_dir, stem, ending, numbered=numbered)
+    video = outputs.publish(artifacts.video, config.output_dir, stem, outputs.ending(real), numbered=numbered)
     try:
         sidecar.write_beside(video, recipe)
     except OutputError as error:   # the clip is there, with its recipe inside

@@ -37,19 +37,16 @@ PICTURE_MIB = 80
 class StandIn:
     """Hands over a copy of one clip at once."""
 
-    name, revision, models_dir = "preview", "stand-in", None
+    name, revision, real, models_dir = "preview", "stand-in", False, None
 
     def __init__(self, folder: Path, clip: Path):
         self.input_dir, self.output_dir, self.folder, self.clip = folder / "input", folder, folder, clip
 
-    def execute(self, prompt, request, on_event, *, metadata):
+    def execute(self, prompt, request, on_event, stop, *, metadata):
         """The clip under this job's name."""
         video = self.folder / f"{request.prefix.replace('/', '-')}.mp4"
         shutil.copyfile(self.clip, video)
         return Artifacts(video, 256, 256, 9, 24.0, 0.375, 48000, "preview stand-in")
-
-    def cancel(self) -> None:
-        """Nothing runs."""
 
 
 class Timed:

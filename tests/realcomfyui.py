@@ -16,6 +16,7 @@ from aio import config as configuration
 from aio.check import doctor
 from aio.comfyui import location, tinyweights
 from aio.errors import AioError
+from aio.stop import Stop
 from aio.values import Artifacts, Event, Prompt, Request
 from aio.weights import registry
 
@@ -59,11 +60,11 @@ class Comfy:
         drawn = doctor.prepared(doctor.Case(configuration.compose(overrides), params=params), self.engine.input_dir)
         return drawn.request, drawn.prompt
 
-    def execute(self, request: Request, prompt: Prompt, on_event: Any = None, **options: Any) -> Artifacts:
+    def execute(self, request: Request, prompt: Prompt, on_event: Any = None, stop: Stop | None = None, **options: Any) -> Artifacts:
         """Execute a prompt; `events` holds what it told, unless `on_event` is given."""
         self.events.clear()
         with tinyweights.narrow():
-            return self.engine.execute(prompt, request, on_event or self.events.append, **options)
+            return self.engine.execute(prompt, request, on_event or self.events.append, stop or Stop(), **options)
 
     def run(self, *overrides: str, params: Mapping[str, Any] = {}) -> Artifacts:
         """Run a small job."""

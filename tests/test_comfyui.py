@@ -20,6 +20,7 @@ from aio.errors import Cancelled, EngineError, OutputError, WorkflowError
 from aio.graph import schema
 from aio.graph.draw import draw
 from aio.recipe import provenance
+from aio.stop import Stop
 
 pytestmark = pytest.mark.comfyui
 ROOT = Path(__file__).resolve().parent.parent
@@ -261,44 +262,46 @@ def test_what_on_event_raises_ends_the_run(comfy):  # noqa: F811
     assert comfy.run(*T2V).frames == 9
 
 
-# -- cancelling
+# -- stopping
 
 
-def test_a_cancel_before_a_run_stops_it_and_only_it(comfy):  # noqa: F811
+def test_a_stop_before_a_run_ends_it_and_only_it(comfy):  # noqa: F811
     request, prompt = comfy.case(*T2V)
-    comfy.engine.cancel()
+    stop = Stop()
+    stop.set()
     with pytest.raises(Cancelled):
-        comfy.execute(request, prompt)
+        comfy.execute(request, prompt, stop=stop)
     assert comfy.events == []
     assert comfy.execute(request, prompt).frames == 9
 
 
 @pytest.mark.parametrize("kind, stage", [("step", "Stage 1"), ("stage", "Decoding")], ids=["within a node", "between nodes"])
-def test_a_cancel_stops_the_run_within_a_second_and_the_next_one_is_healthy(comfy, kind, stage):  # noqa: F811
+def test_a_stop_ends_the_run_within_a_second_and_the_next_one_is_healthy(comfy, kind, stage):  # noqa: F811
     request, prompt = comfy.case("mode=t2v", "preset=quality", params={"seed": 13})
-    asked = []
+    asked, stop = [], Stop()
 
     def on_event(event):
         if (event.kind, event.stage) == (kind, stage) and not asked:
             asked.append(time.monotonic())
-            threading.Thread(target=comfy.engine.cancel).start()
+            threading.Thread(target=stop.set).start()
             time.sleep(0.05)   # the other thread comes first
 
     with pytest.raises(Cancelled):
-        comfy.execute(request, prompt, on_event)
+        comfy.execute(request, prompt, on_event, stop)
     assert time.monotonic() - asked[0] < 1
     assert "43" not in comfy.engine.executed
     assert not files(comfy, request.prefix)
     assert comfy.run("mode=t2v", "preset=quality", params={"seed": 13, "steps": 2}).frames == 9
 
 
-def test_a_cancel_does_not_wait_for_a_node_that_cannot_be_interrupted(comfy, troubled):  # noqa: F811
+def test_a_stop_does_not_wait_for_a_node_that_cannot_be_interrupted(comfy, troubled):  # noqa: F811
     request, prompt = troubled("sleep")
+    stop = Stop()
     with concurrent.futures.ThreadPoolExecutor() as pool:
-        running = pool.submit(comfy.execute, request, prompt)
+        running = pool.submit(comfy.execute, request, prompt, stop=stop)
         assert Trouble.held.wait(20)
         began = time.monotonic()
-        comfy.engine.cancel()
+        stop.set()
         with pytest.raises(Cancelled):
             running.result()
         assert time.monotonic() - began < 1

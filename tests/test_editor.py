@@ -20,6 +20,7 @@ from aio.comfyui import location
 from aio.graph import schema, workflow
 from aio.preview.engine import PreviewEngine
 from aio.recipe import provenance
+from aio.stop import Stop
 from aio.values import ignore
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -76,7 +77,7 @@ def mp4(tmp_path_factory):
     """An mp4 made by aio, and the prompt that it was made by."""
     engine = PreviewEngine(tmp_path_factory.mktemp("preview"))
     drawn = doctor.prepared(doctor.Case(configuration.compose(["mode=i2v", "preset=quality"])), engine.input_dir)
-    made = engine.execute(drawn.prompt, drawn.request, ignore, metadata=provenance.metadata(drawn, "preview"))
+    made = engine.execute(drawn.prompt, drawn.request, ignore, Stop(), metadata=provenance.metadata(drawn, "preview"))
     return made.video, drawn.prompt
 
 

@@ -159,10 +159,10 @@ def test_a_job_of_a_sweep_ends_in_words_and_the_others_run(error, monkeypatch, t
 
     execute = PreviewEngine.execute
 
-    def unlucky(self, prompt, request, on_event, **rest):
+    def unlucky(self, prompt, request, on_event, stop, **rest):
         if request.values["seed"] == 1:
             raise error
-        return execute(self, prompt, request, on_event, **rest)
+        return execute(self, prompt, request, on_event, stop, **rest)
 
     monkeypatch.setattr(PreviewEngine, "execute", unlucky)
     for more in ([], ["hydra/launcher=basic"]):

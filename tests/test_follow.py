@@ -28,6 +28,7 @@ from aio.media.streams import frames_of, write_mp4, write_wav
 from aio.preview import storyboard
 from aio.preview.engine import PreviewEngine
 from aio.replay import line, replay
+from aio.stop import Stop
 from aio.ui import cards, catalogue, forms
 from aio.values import Job, Media, ignore
 
@@ -263,7 +264,7 @@ def previewed(folder: Path, mode: str, **params) -> tuple[list[np.ndarray], Draw
     """The frames of a preview, its graph, and the folder of its staged inputs."""
     engine = PreviewEngine(folder / "work")
     made = draw(request.stage(checked(mode, seconds=0.4, **params), engine.input_dir))
-    video = engine.execute(made.prompt, made.request, ignore).video
+    video = engine.execute(made.prompt, made.request, ignore, Stop()).video
     return [frame.to_ndarray(format="rgb24") for frame in frames_of(video)], made, engine.input_dir
 
 
@@ -290,7 +291,7 @@ def test_a_stretched_picture_is_shown_stretched(tmp_path):
     made = request.stage(checked("i2v", image=picture(tmp_path / "p.png", (360, 640)), width=576, height=512, seconds=0.4), engine.input_dir)
     prompt = draw(made).prompt
     prompt["51"]["inputs"]["crop"] = "disabled"
-    frame = next(frames_of(engine.execute(prompt, made, ignore).video)).to_ndarray(format="rgb24")
+    frame = next(frames_of(engine.execute(prompt, made, ignore, Stop()).video)).to_ndarray(format="rgb24")
     right = np.asarray(Image.open(tmp_path / "p.png").resize((576, 512), Image.Resampling.LANCZOS))
     assert similarity(free(frame), free(right)) >= 0.95
 

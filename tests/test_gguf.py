@@ -15,6 +15,7 @@ from aio.graph.draw import draw
 from aio.graph.models import models_of
 from aio.preview.engine import PreviewEngine
 from aio.request import unoffered
+from aio.stop import Stop
 from aio.values import ignore
 from aio.weights import registry
 
@@ -134,7 +135,7 @@ def test_quantized_weights_draw_what_the_same_weights_draw_unquantized(pack):
 def test_the_preview_has_the_size_of_the_real_result(pack, tmp_path):
     preview = PreviewEngine(tmp_path)
     made = doctor.prepared(case("i2v"), preview.input_dir)
-    drawn, real = doctor.look(preview.execute(made.prompt, made.request, ignore).video), doctor.look(pack.run("mode=i2v", *GGUF).video)
+    drawn, real = doctor.look(preview.execute(made.prompt, made.request, ignore, Stop()).video), doctor.look(pack.run("mode=i2v", *GGUF).video)
     assert (drawn.width, drawn.height, drawn.frames, drawn.fps, drawn.sample_rate) == (
         real.width, real.height, real.frames, real.fps, real.sample_rate)
 

@@ -20,6 +20,7 @@ from aio.errors import Cancelled, ConfigError, OutputError
 from aio.machine import whole
 from aio.preview.engine import PreviewEngine
 from aio.recipe import outputs, sidecar
+from aio.stop import Stop
 from aio.sweep import folder as store
 from aio.sweep.axes import Spec
 from aio.sweep.runner import Runner
@@ -303,7 +304,7 @@ def test_a_recipe_that_cannot_lie_beside_the_clip_fails_neither_a_run_nor_a_job(
     store.write_manifest(tmp_path / "s", [])
     config = configuration.compose(SMALL[:1] + ["engine=preview"])
     spec = Spec(0, ("mode=t2v", "engine=preview"), dict(word.split("=") for word in SMALL if word.split("=")[0] in config.fields))
-    cell = Runner(tmp_path / "s", (), lambda error: 1).run(spec, store.Cell(0))
+    cell = Runner(tmp_path / "s", (), lambda error: 1).run(spec, store.Cell(0), Stop())
     assert (cell.state, cell.video) == ("done", "t2v-0001.preview.mp4") and cell.recipe == sidecar.hash_of(tmp_path / "s" / "0" / cell.video)
 
 

@@ -6,6 +6,7 @@ from realcomfyui import comfy, comfy_folder  # noqa: F401  fixtures
 from aio import config as configuration
 from aio.check import doctor
 from aio.preview.engine import PreviewEngine
+from aio.stop import Stop
 from aio.values import ignore
 
 pytestmark = pytest.mark.comfyui
@@ -30,7 +31,7 @@ def both(comfy, tmp_path, mode, preset, params):  # noqa: F811
     found = []
     for engine, execute in ((comfy.engine, comfy.execute), (preview := PreviewEngine(tmp_path), None)):
         drawn = doctor.prepared(case, engine.input_dir)
-        made = execute(drawn.request, drawn.prompt) if execute else preview.execute(drawn.prompt, drawn.request, ignore)
+        made = execute(drawn.request, drawn.prompt) if execute else preview.execute(drawn.prompt, drawn.request, ignore, Stop())
         found.append((made, doctor.look(made.video)))
     return found
 

@@ -116,47 +116,37 @@ def test_a_signal_after_the_work_does_not_change_its_exit_code(tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
 
 
-class Engine:
-    """Remembers that it was told to stop."""
-
-    def __init__(self):
-        self.told = threading.Event()
-
-    def cancel(self):
-        self.told.set()
-
-
 def raised():
     signal.raise_signal(signal.SIGINT)   # the main thread's handler runs, whichever thread this is
 
 
 def test_guarded_work_is_asked_to_stop_and_never_interrupted():
-    engine = Engine()
-
-    def work():
-        raised()
-        assert engine.told.wait(5)
-        signals.check()
+    def work(stop):
+        told = threading.Event()
+        with stop.calling(told.set):
+            raised()
+            assert told.wait(5)
+        stop.check()
 
     with signals.handled(), pytest.raises(Cancelled, match="nothing half done is left"):
-        signals.guarded(work, engine)
+        signals.guarded(work)
 
 
 def test_guarded_work_that_ends_by_itself_is_done():
     with signals.handled():
-        assert signals.guarded(lambda: (raised(), time.sleep(0.3), "clip")[2], Engine()) == "clip"
+        assert signals.guarded(lambda stop: (raised(), time.sleep(0.3), "clip")[2]) == "clip"
         raised()   # what is left is to say so
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_a_failure_of_guarded_work_keeps_its_own_words():
-    def work():
+    def work(stop):
         raised()
         time.sleep(0.3)
         raise EngineError("no memory")
 
     with signals.handled(), pytest.raises(EngineError, match="no memory"):
-        signals.guarded(work, Engine())
+        signals.guarded(work)
 
 
 def test_what_is_held_is_done_to_its_end_and_stopped_then():
@@ -192,7 +182,7 @@ def test_a_process_that_was_forked_answers_as_if_aio_had_never_taken_the_signals
 
 def test_in_another_thread_than_the_main_one_nothing_is_touched():
     seen = []
-    thread = threading.Thread(target=lambda: seen.append(signals.guarded(lambda: threading.current_thread().name, Engine())), name="mine")
+    thread = threading.Thread(target=lambda: seen.append(signals.guarded(lambda stop: threading.current_thread().name)), name="mine")
     thread.start()
     thread.join()
     assert seen == ["mine"]

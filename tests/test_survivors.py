@@ -19,6 +19,7 @@ from aio.graph.draw import draw
 from aio.graph.shapes import SamplerFacts
 from aio.spaces import call, mirror, prune, rules
 from aio.spaces.engine import ZeroGPUEngine
+from aio.stop import Stop
 from aio.sweep import folder
 from aio.weights.registry import parse
 
@@ -108,10 +109,10 @@ def test_a_run_is_told_that_it_may_need_more_than_can_be_asked_for(needed, told,
     most = dataclasses.replace(duration.most(request.config.data), needed=needed, request=60.0)
     monkeypatch.setattr(duration, "estimate", lambda *_: most)
     monkeypatch.setattr(call, "SIZES", dict.fromkeys(("large", "xlarge"), lambda _: iter(())))   # a GPU that says nothing
-    inner = SimpleNamespace(name="comfyui", revision="r", input_dir=tmp_path, models_dir=None, output_dir=tmp_path)
+    inner = SimpleNamespace(name="comfyui", revision="r", input_dir=tmp_path, models_dir=None, output_dir=tmp_path, real=True)
     events = []
     with pytest.raises(EngineError, match=r"ended without a result"):
-        ZeroGPUEngine(inner).execute(draw(request).prompt, request, events.append)
+        ZeroGPUEngine(inner).execute(draw(request).prompt, request, events.append, Stop())
     warnings = [event.message for event in events if event.kind == "warning"]
     assert warnings == ([f"this run may need {needed:.0f} s, but not more than 60 s can be asked for"] if told else [])
 

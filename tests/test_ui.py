@@ -24,7 +24,7 @@ from aio.spaces import refusals
 from aio.ui import catalogue, forms, recipes, uploads, words
 from aio.ui.running import Run
 from aio.ui.visitors import Line
-from aio.values import Event, Job
+from aio.values import Job
 
 SMALL = {"prompt": "x", "width": 256, "height": 256, "seconds": 0.5}
 
@@ -273,14 +273,14 @@ def test_a_run_keeps_the_visitors_context(tmp_path):
     visitor = contextvars.ContextVar("visitor")
     visitor.set("anna")
     seen = []
-    run = Run(job(), lambda job, engine, on_event: seen.append(visitor.get())).start()
+    run = Run(job(), lambda job, engine, on_event, stop: seen.append(visitor.get())).start()
     assert run.done.wait(5) and seen == ["anna"]
 
 
 def test_a_stop_hits_this_run_and_not_the_next(tmp_path):
-    def endless(job, engine, on_event):
+    def endless(job, engine, on_event, stop):
         while True:
-            on_event(Event("stage", "Sampling", "Sampling"))
+            stop.check()
             time.sleep(0.01)
 
     first = Run(job(), endless).start()
@@ -288,15 +288,7 @@ def test_a_stop_hits_this_run_and_not_the_next(tmp_path):
     first.stop()
     assert first.done.wait(2) and isinstance(first.error, Cancelled)
     first.stop()   # late: nothing runs any more
-    attempts = []
-
-    def once(job, engine, on_event):
-        attempts.append(1)
-        if len(attempts) == 1:
-            raise Cancelled("left over from the run before")
-        return "made"
-
-    second = Run(job(), once).start()
+    second = Run(job(), lambda job, engine, on_event, stop: stop.check() or "made").start()
     assert second.done.wait(2) and second.artifacts == "made"
     assert threading.active_count() < 50
 

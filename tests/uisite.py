@@ -27,7 +27,7 @@ class Floor:
         self._released.clear()
         self.over.clear()
 
-    def __call__(self, job, engine, on_event):
+    def __call__(self, job, engine, on_event, stop):
         if self.failure is not None:
             raise self.failure
 
@@ -35,10 +35,10 @@ class Floor:
             on_event(event)
             while job.params.get("prompt") == HELD and event.kind == "step" and not self._released.is_set():
                 time.sleep(0.02)
-                on_event(event)
+                stop.check()
 
         try:
-            return run(job, engine, told)
+            return run(job, engine, told, stop)
         finally:
             self.ended = time.monotonic()
             self.over.set()

@@ -56,9 +56,9 @@ FAILURES = {
 class Toy(PreviewEngine):
     """Stands in for ComfyUI on the card. What it does is said by the prompt's text; PreviewEngine draws its films."""
 
-    name, revision = "comfyui", "toy"
+    name, revision, real = "comfyui", "toy", True
 
-    def execute(self, prompt, request, on_event, *, metadata=None):
+    def execute(self, prompt, request, on_event, stop, *, metadata=None):
         text, trace = request.values["prompt"], WORK / "trace"
         with trace.open("a") as file:
             file.write(f"{os.getpid()} ")
@@ -69,12 +69,12 @@ class Toy(PreviewEngine):
             os._exit(9)   # as ZeroGPU ends a process
         if text == "endless":
             for step in range(1000):
-                if self._stop.wait(0.05):
+                time.sleep(0.05)
+                if stop.is_set():
                     (WORK / "stopped").touch()
-                    self._stop.clear()
-                    raise errors.Cancelled("stopped")
+                stop.check()
                 on_event(Event("step", "Stage 1", "Stage 1", step, 1000, step / 1000))
-        made = super().execute(prompt, request, on_event, metadata=metadata)
+        made = super().execute(prompt, request, on_event, stop, metadata=metadata)
         if text == "silent":
             os._exit(9)
         if text == "half":

@@ -25,6 +25,7 @@ from aio.fields import MEDIA_TYPES
 from aio.graph.draw import Drawn, draw
 from aio.machine import faults, folders, terminal
 from aio.recipe import provenance
+from aio.stop import Stop
 from aio.values import Job, ignore
 from aio.weights import registry
 
@@ -126,7 +127,7 @@ def examine(case: Case, engine: Any, missing: Iterable[str] = ()) -> Row:
         drawn = prepared(case, engine.input_dir)
         recipe = provenance.metadata(drawn, f"{engine.name} {engine.revision}")
         with tinyweights.narrow():
-            made = engine.execute(drawn.prompt, drawn.request, ignore, metadata=recipe)
+            made = engine.execute(drawn.prompt, drawn.request, ignore, Stop(), metadata=recipe)
     except Exception as error:   # one case's fault, whatever it is, does not end the others
         return Row(case, seconds=time.monotonic() - began, faults=(str(faults.known(error)),))
     seen = look(made.video)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import threading
 import uuid
 from collections.abc import Mapping
-from concurrent.futures import Future, wait
 from pathlib import Path
 from typing import Any
 
@@ -19,29 +17,12 @@ from aio.comfyui.output import JobFiles, artifacts, tagged
 from aio.comfyui.worker import Worker
 from aio.config import Config
 from aio.engine import NO_METADATA
-from aio.errors import Cancelled, EngineError
+from aio.errors import EngineError
 from aio.graph import workflow
 from aio.machine import folders, paths
 from aio.media.streams import write_failure
+from aio.stop import Stop
 from aio.values import Artifacts, OnEvent, Prompt, Request
-
-GRACE = 0.7
-"""Seconds that a stopped run may take to end before `execute` returns without it: loading a file cannot be interrupted."""
-
-POLL = 0.1
-"""Seconds between two looks at whether a run was stopped."""
-
-
-class _Run:
-    """One job on its way through the engine."""
-
-    def __init__(self) -> None:
-        self.stopped = threading.Event()
-
-    def check(self) -> None:
-        """Raise Cancelled if the job was stopped."""
-        if self.stopped.is_set():
-            raise Cancelled("stopped")
 
 
 class ComfyUIEngine:
@@ -60,7 +41,7 @@ class ComfyUIEngine:
         EngineError: ComfyUI is not set up, or not the pinned one.
     """
 
-    name = "comfyui"
+    name, real = "comfyui", True
 
     def __init__(self, config: Config, *, work_dir: Path | None = None, models_dir: Path | None = None, cpu: bool = False):
         found = location.find(config.data.get("comfyui"))
@@ -78,11 +59,7 @@ class ComfyUIEngine:
         """Nodes that the last run executed."""
         self.cached: tuple[str, ...] = ()
         """Nodes whose results the last run had already."""
-        # Re-entrant: a signal's handler may call `cancel` in the midst of `execute`.
-        self._worker, self._lock = Worker("aio-comfyui"), threading.RLock()
-        self._runs: list[_Run] = []
-        self._current: _Run | None = None
-        self._stop_next = False
+        self._worker = Worker("aio-comfyui")
         self._executor: Any = None
 
     @property
@@ -104,27 +81,8 @@ class ComfyUIEngine:
         """Start ComfyUI, which the first run would do (about 6 s), and wait for it."""
         return self._worker.submit(self._boot).result()
 
-    def cancel(self) -> None:
-        """Stop the run, or the next one if none has begun. From any thread."""
-        with self._lock:
-            if self._runs:
-                self._stop(self._runs[0])
-            else:
-                self._stop_next = True
-
-    def _stop(self, run: _Run) -> None:
-        run.stopped.set()
-        if run is self._current:   # under the lock: the next run cannot have begun
-            self._interrupt()
-
-    @staticmethod
-    def _interrupt() -> None:
-        import comfy.model_management
-
-        comfy.model_management.interrupt_current_processing()
-
     def execute(
-        self, prompt: Prompt, request: Request, on_event: OnEvent, *, metadata: Mapping[str, str] = NO_METADATA
+        self, prompt: Prompt, request: Request, on_event: OnEvent, stop: Stop, *, metadata: Mapping[str, str] = NO_METADATA
     ) -> Artifacts:
         """Run the prompt to its mp4, after the jobs that were asked for before.
 
@@ -133,36 +91,10 @@ class ComfyUIEngine:
             metadata: tags whose values are JSON text. SaveVideo adds `prompt` by itself.
 
         Raises:
-            Cancelled: within a second of `cancel`. WorkflowError: ComfyUI refuses the prompt. OutOfMemory, NodeError: a node
+            Cancelled: within a second of the stop. WorkflowError: ComfyUI refuses the prompt. OutOfMemory, NodeError: a node
             failed. OutputError: the file cannot be written. EngineError: ComfyUI does not start.
         """
-        run = _Run()
-        with self._lock:
-            if self._stop_next:
-                run.stopped.set()
-            self._stop_next = False
-            self._runs.append(run)
-        try:
-            future = self._worker.submit(lambda: self._run(run, prompt, request, on_event, metadata))
-            self._wait(future, run)
-            return future.result()
-        finally:
-            with self._lock:
-                self._runs.remove(run)
-
-    def _wait(self, future: Future[Artifacts], run: _Run) -> None:
-        """Return once the run has ended; raise Cancelled once it was stopped and does not end in time."""
-        try:
-            while not run.stopped.is_set():
-                if wait([future], POLL).done:
-                    return
-        except BaseException:   # Ctrl-C where we wait: the run must not go on unseen
-            with self._lock:
-                self._stop(run)
-            wait([future], GRACE)
-            raise
-        if not wait([future], GRACE).done:
-            raise Cancelled("stopped; the node that was running ends by itself and leaves nothing")
+        return stop.result(self._worker.submit(lambda: self._run(prompt, request, on_event, stop, metadata)))
 
     def _boot(self) -> Library:
         """On the engine's thread."""
@@ -171,12 +103,12 @@ class ComfyUIEngine:
             self._executor = failures.executor_class()(library.server, **memory.cache(self.memory))
         return library
 
-    def _run(self, run: _Run, prompt: Prompt, request: Request, on_event: OnEvent, metadata: Mapping[str, str]) -> Artifacts:
+    def _run(self, prompt: Prompt, request: Request, on_event: OnEvent, stop: Stop, metadata: Mapping[str, str]) -> Artifacts:
         """One job, on the engine's thread."""
-        run.check()
+        stop.check()
         files = JobFiles(self.folders.output, request.prefix)
         prompt = workflow.copied(prompt)   # validate_prompt converts values in place
-        progress = Progress(weights(prompt, request), request.config.stages, on_event, run.stopped.is_set, self._interrupt)
+        progress = Progress(weights(prompt, request), request.config.stages, on_event, stop.is_set, _interrupt)
         after_job, done = memory.parse(request.config.data).after_job, False
         if self._executor is None:
             progress.open("Starting ComfyUI")
@@ -184,9 +116,8 @@ class ComfyUIEngine:
         if self._weights.exchanged(prompt):
             memory.release(self._executor, "free")   # it keeps what nodes made of a file under the file's name
         try:
-            with self._lock:
-                self._current = run
-            made = asyncio.run(self._execute(library, run, prompt, request, progress, metadata))
+            with stop.calling(_interrupt):   # and never once it has ended: ComfyUI's flag is one for all runs
+                made = asyncio.run(self._execute(library, stop, prompt, request, progress, metadata))
             done = True   # a stop that comes now is too late: the clip is there
             output = request.config.node(request.config.output).id
             video = files.video(made, output, prompt, on_event)
@@ -197,15 +128,13 @@ class ComfyUIEngine:
             after_job = "free"   # what filled the memory must not fill it again
             raise
         finally:
-            with self._lock:
-                self._current = None
             self.executed, self.cached = tuple(progress.executed), tuple(progress.cached)
             if not done:
-                files.remove(finished=run.stopped.is_set())
+                files.remove(finished=stop.is_set())
             memory.release(self._executor, after_job)
 
     async def _execute(
-        self, library: Library, run: _Run, prompt: Prompt, request: Request, progress: Progress, metadata: Mapping[str, str]
+        self, library: Library, stop: Stop, prompt: Prompt, request: Request, progress: Progress, metadata: Mapping[str, str]
     ) -> Mapping[str, Any]:
         """Validate and execute; return what the nodes showed: node id -> kind -> entries."""
         import execution
@@ -225,7 +154,7 @@ class ComfyUIEngine:
                 progress.skip(data["nodes"])
                 add_progress_handler(progress)
 
-        run.check()
+        stop.check()
         extra = {"client_id": "aio", "extra_pnginfo": {key: _parsed(text) for key, text in metadata.items() if key != "prompt"}}
         executor, library.server.listener = self._executor, listen
         try:
@@ -236,7 +165,7 @@ class ComfyUIEngine:
             failure, executor.failure = executor.failure, None
         if progress.failure is not None:
             raise progress.failure
-        run.check()
+        stop.check()
         if failure is not None:
             node_id, cause = failure
             if node_id == output and failures.no_room(cause):
@@ -244,6 +173,12 @@ class ComfyUIEngine:
             # From None: a traceback's frames hold the tensors that filled the memory. The log has it.
             raise failures.failed(cause, node_id, prompt, progress.stage, progress.stages, self.folders.log) from None
         return executor.history_result["outputs"]
+
+
+def _interrupt() -> None:
+    import comfy.model_management
+
+    comfy.model_management.interrupt_current_processing()
 
 
 def _parsed(text: str) -> Any:

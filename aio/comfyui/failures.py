@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from aio.errors import AioError, Cancelled, NodeError, OutOfMemory, WorkflowError
+from aio.errors import AioError, NodeError, OutOfMemory, WorkflowError
 from aio.graph import bounds, patch, workflow
 from aio.graph.draw import Drawn
 from aio.values import Prompt, Request
@@ -65,8 +65,6 @@ def failed(error: BaseException, node_id: str, prompt: Prompt, stage: str, stage
     """
     import comfy.model_management as management
 
-    if isinstance(error, (management.InterruptProcessingException, Cancelled)):
-        return Cancelled("stopped")
     title = workflow.title(prompt, node_id)
     if not stage:   # the nodes that open stages were cached: the last one that this node builds on
         before = workflow.ancestors(prompt, node_id)

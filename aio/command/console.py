@@ -6,7 +6,7 @@ import contextlib
 from types import TracebackType
 from typing import Any
 
-from aio.machine import signals, terminal
+from aio.machine import terminal
 from aio.machine.outside import shown
 from aio.values import Event
 
@@ -47,12 +47,7 @@ class Console:
                 self.live.stop()
 
     def __call__(self, event: Event) -> None:
-        """Show an event. A display that fails is no failure of the run.
-
-        Raises:
-            Cancelled: a signal asked the run to stop (aio.machine.signals).
-        """
-        signals.check()
+        """Show an event. A display that fails is no failure of the run."""
         with contextlib.suppress(Exception):
             self._show(event)
 

@@ -17,9 +17,10 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from aio.errors import Cancelled
+if TYPE_CHECKING:
+    from aio.stop import Stop
 
 Made = TypeVar("Made")
 
@@ -33,9 +34,6 @@ WORDS = "cancelled; nothing half done is left"
 
 PATIENCE = 3.0
 """Seconds in which further signals add nothing: people press Ctrl-C twice, and a shell and a terminal both hand it on."""
-
-LOOK = 0.1
-"""Seconds between two looks at whether a guarded run was asked to stop."""
 
 
 class _State:
@@ -94,8 +92,8 @@ def ignore() -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-def guarded(work: Callable[[], Made], engine: Any) -> Made:
-    """Run `work` where no signal reaches it, in a thread of its own; a signal calls `engine.cancel()` instead. Its result is returned.
+def guarded(work: Callable[[Stop], Made]) -> Made:
+    """Run `work` where no signal reaches it, in a thread of its own; a signal sets the stop that it gets instead. Its result is returned.
 
     What comes after it is not interrupted either: a clip that is made shall be said to be made.
 
@@ -105,22 +103,20 @@ def guarded(work: Callable[[], Made], engine: Any) -> Made:
     import contextvars
     from concurrent.futures import wait
 
+    from aio.stop import LOOK, Stop
+
+    stop = Stop()
     if not _main() or _State.owner != os.getpid():
-        return work()   # signals belong to somebody else here
-    _State.phase = "guarded"
-    check()
-    future, told = _thread().submit(contextvars.copy_context().run, work), False
-    while not future.done():
+        return work(stop)   # signals belong to somebody else here
+    _State.phase, future = "guarded", None
+    while future is None or not future.done():
+        if _State.asked is not None:
+            stop.set(WORDS)
+        if future is None:
+            stop.check()
+            future = _thread().submit(contextvars.copy_context().run, work, stop)
         wait([future], LOOK)
-        if _State.asked is not None and not told:
-            told = True
-            engine.cancel()
-    error = future.exception()
-    if error is None:
-        return future.result()
-    if isinstance(error, Cancelled) and told:
-        raise Cancelled(WORDS)
-    raise error
+    return future.result()
 
 
 def _thread() -> Any:
@@ -130,16 +126,6 @@ def _thread() -> Any:
     if _State.thread is None:
         _State.thread = ThreadPoolExecutor(1, "aio-run")
     return _State.thread
-
-
-def check() -> None:
-    """Stop a guarded run here, if it was asked to.
-
-    Raises:
-        Cancelled: it was.
-    """
-    if _State.phase == "guarded" and _State.asked is not None:
-        raise Cancelled(WORDS)
 
 
 @contextmanager
@@ -174,6 +160,8 @@ def blocked() -> Iterator[None]:
 def again() -> None:
     """A KeyboardInterrupt was lost where nothing can be raised, in a destructor: raise it once that has returned."""
     import threading
+
+    from aio.stop import LOOK
 
     def raised() -> None:
         if _State.phase == "open":

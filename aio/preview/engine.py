@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 
 from aio import __version__
 from aio.engine import NO_METADATA
-from aio.errors import Cancelled, EngineError, MediaError, OutputError
+from aio.errors import EngineError, MediaError, OutputError
 from aio.graph import schema, shapes
 from aio.machine import whole
 from aio.media import probe
@@ -20,6 +19,7 @@ from aio.media.streams import read_sound, write_failure, write_mp4
 from aio.preview import tones
 from aio.preview.storyboard import Storyboard
 from aio.recipe import outputs
+from aio.stop import Stop
 from aio.values import Artifacts, Event, Media, OnEvent, Prompt, Request
 
 CODEC = {"crf": "20", "preset": "ultrafast"}
@@ -36,25 +36,20 @@ class PreviewEngine:
         work_dir: the engine's folder; `input` and `output` are made in it.
     """
 
-    name = "preview"
+    name, real = "preview", False
     revision = __version__
     models_dir: Path | None = None
 
     def __init__(self, work_dir: Path):
         self.input_dir, self.output_dir = work_dir / "input", work_dir / "output"
-        self._stop = threading.Event()
-
-    def cancel(self) -> None:
-        """Stop the run, or the next one if none has begun. From any thread."""
-        self._stop.set()
 
     def execute(
-        self, prompt: Prompt, request: Request, on_event: OnEvent, *, metadata: Mapping[str, str] = NO_METADATA
+        self, prompt: Prompt, request: Request, on_event: OnEvent, stop: Stop, *, metadata: Mapping[str, str] = NO_METADATA
     ) -> Artifacts:
         """Draw the prompt's result. The same prompt and inputs give the same bytes.
 
         Raises:
-            Cancelled: `cancel` was called. WorkflowError: the prompt's shapes do not fit. EngineError: a frame could not be
+            Cancelled: `stop` was set. WorkflowError: the prompt's shapes do not fit. EngineError: a frame could not be
             drawn. OutputError: the file cannot be written.
         """
         import av
@@ -62,17 +57,17 @@ class PreviewEngine:
         target = self._target(request.prefix)
         part, kept = target.with_name(f".{target.name}.part"), None
         try:
-            self._check()
+            stop.check()
             known = shapes.interpret(prompt, lambda name: self._facts(name, request), schema.load())
             clip, work = shapes.result(prompt, known), shapes.samplers(prompt, known)
             stages = {node: request.config.stages[node] for node in known if node in request.config.stages}
             progress = _Progress(stages, work, on_event)
             board, sound = self._drawn(clip, work, request)
-            frames = self._watched(board.frames(), clip.frames, progress)
+            frames = _watched(board.frames(), clip.frames, progress, stop)
             try:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 write_mp4(part, frames, board.size, clip.fps, sound, clip.sample_rate, options=CODEC | _quality(prompt), metadata=metadata)
-                self._check()
+                stop.check()
                 os.replace(part, target)
             except OSError as error:
                 if whole.mp4(part):   # finished, and cannot get its name
@@ -81,7 +76,6 @@ class PreviewEngine:
             except av.error.FFmpegError as error:
                 raise EngineError(f"a {clip.width}x{clip.height} preview cannot be written: {error.strerror}") from error
         finally:
-            self._stop.clear()
             with contextlib.suppress(OSError):
                 if kept is None:
                     part.unlink()
@@ -95,17 +89,6 @@ class PreviewEngine:
         if not target.resolve().is_relative_to(self.output_dir.resolve()):
             raise OutputError(f"prefix {prefix!r} leads out of {self.output_dir}; give one without '..'")
         return target
-
-    def _check(self) -> None:
-        if self._stop.is_set():
-            raise Cancelled("stopped")
-
-    def _watched(self, frames: Iterable[Any], count: int, progress: _Progress) -> Iterator[Any]:
-        for index, frame in enumerate(frames):
-            self._check()
-            progress.reach(index / count)
-            yield frame
-        progress.reach(1.0)
 
     def _locate(self, name: str) -> Path:
         return self.input_dir / name
@@ -139,6 +122,14 @@ class PreviewEngine:
             return Storyboard(clip, self._locate, heading=title, details=_details(clip, work), seed=seed, wave=given), sound
         except (OSError, av.error.FFmpegError) as error:
             raise EngineError(f"a staged input cannot be read any more ({error}); give the file again") from error
+
+
+def _watched(frames: Iterable[Any], count: int, progress: _Progress, stop: Stop) -> Iterator[Any]:
+    for index, frame in enumerate(frames):
+        stop.check()
+        progress.reach(index / count)
+        yield frame
+    progress.reach(1.0)
 
 
 def _quality(prompt: Prompt) -> dict[str, str]:

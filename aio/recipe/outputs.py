@@ -63,6 +63,11 @@ def failure(error: OSError, path: Path) -> OutputError:
     return OutputError(f"output.dir: cannot write {path} ({error.strerror or error}); choose another folder with output.dir=…")
 
 
+def ending(real: bool) -> str:
+    """How the file of a result ends. real: see aio.engine.Engine."""
+    return ".mp4" if real else ".preview.mp4"
+
+
 def publish(made: Path, folder: Path, stem: str, ending: str, *, numbered: bool) -> Path:
     """Move `made` into `folder` as STEM-0001ENDING (or STEMENDING) without ever replacing a file.
 

@@ -15,21 +15,15 @@ from aio import engines
 from aio.comfyui.output import JobFiles, artifacts, tagged
 from aio.config import Config
 from aio.engine import NO_METADATA, Engine
-from aio.errors import AioError, Cancelled, ConfigError, EngineError, GpuAborted, IllegalDuration
+from aio.errors import AioError, ConfigError, EngineError, GpuAborted, IllegalDuration
 from aio.graph import duration
 from aio.graph.duration import Estimate
 from aio.machine.here import on_zerogpu
 from aio.media.streams import decoding, opened
 from aio.spaces import plain, refusals
-from aio.spaces.stop import Flag
 from aio.spaces.worker import Call
+from aio.stop import GRACE, Stop
 from aio.values import Artifacts, Event, OnEvent, Prompt, Request
-
-POLL = 0.1
-"""Seconds between two looks at whether a run was stopped."""
-
-GRACE = 0.7
-"""Seconds that a stopped call may take to end before `execute` returns without it: in the queue for a GPU it cannot be interrupted."""
 
 CLOSING = 10.0
 """Seconds that `spaces` may take to hand the GPU back after a result: only then is the warm process free for the next run."""
@@ -58,17 +52,12 @@ class ZeroGPUEngine:
     """
 
     def __init__(self, inner: Any):
-        self.name, self.revision = inner.name, inner.revision
+        self.name, self.revision, self.real = inner.name, inner.revision, inner.real
         self.input_dir, self.models_dir = inner.input_dir, inner.models_dir
         self.output_dir: Path = inner.output_dir
-        self._stopped = threading.Event()
-
-    def cancel(self) -> None:
-        """Stop the run, or the next one if none has begun. From any thread."""
-        self._stopped.set()
 
     def execute(
-        self, prompt: Prompt, request: Request, on_event: OnEvent, *, metadata: Mapping[str, str] = NO_METADATA
+        self, prompt: Prompt, request: Request, on_event: OnEvent, stop: Stop, *, metadata: Mapping[str, str] = NO_METADATA
     ) -> Artifacts:
         """Ask for a GPU and run the prompt there; once more and longer, where ZeroGPU ends the run before it is done.
 
@@ -76,7 +65,7 @@ class ZeroGPUEngine:
             GpuError: there is no GPU for this run, or not for long enough. Else as the engine that runs there.
         """
         asked = self._estimate(prompt, request, on_event)
-        attempt = functools.partial(self._attempt, prompt, request, on_event, metadata, asked.size)
+        attempt = functools.partial(self._attempt, prompt, request, on_event, stop, metadata, asked.size)
         try:
             return attempt(asked.handed)
         except GpuAborted:
@@ -86,15 +75,13 @@ class ZeroGPUEngine:
             on_event(Event("warning", f"the run took longer than the {asked.request:g} s it had asked for and was ended; "
                                       f"it runs once more, with up to {again[0]:g} s"))
             return _first_legal(attempt, [duration.handed_for(seconds, asked.size, request.config.data["platform"]) for seconds in again])
-        finally:
-            self._stopped.clear()
 
     def _attempt(
-        self, prompt: Prompt, request: Request, on_event: OnEvent, metadata: Mapping[str, str], size: str, handed: int
+        self, prompt: Prompt, request: Request, on_event: OnEvent, stop: Stop, metadata: Mapping[str, str], size: str, handed: int
     ) -> Artifacts:
         """One GPU call. Where it ends without a word, what it left counts, or is removed."""
         try:
-            return self._call(prompt, request, on_event, metadata, size, handed)
+            return self._call(prompt, request, on_event, stop, metadata, size, handed)
         except (GpuAborted, _NoResult):
             files = JobFiles(self.output_dir.resolve(), request.prefix)
             if made := self._left(files, prompt, request, on_event):
@@ -114,40 +101,39 @@ class ZeroGPUEngine:
         return asked
 
     def _call(
-        self, prompt: Prompt, request: Request, on_event: OnEvent, metadata: Mapping[str, str], size: str, handed: int
+        self, prompt: Prompt, request: Request, on_event: OnEvent, stop: Stop, metadata: Mapping[str, str], size: str, handed: int
     ) -> Artifacts:
         """One GPU call: its events as they come, then its result."""
         from aio.spaces.call import SIZES
 
         if size not in SIZES:
             raise ConfigError(f"platform.size: {size!r} is unknown; ZeroGPU has {' and '.join(SIZES)}")
-        self._check()
-        flag, items = Flag(), queue.SimpleQueue[plain.Item]()
-        call = Call(self.name, prompt, request, dict(metadata), handed, flag.path)
+        stop.check()
+        far, items = Stop.shared(), queue.SimpleQueue[plain.Item]()
+        call = Call(self.name, prompt, request, dict(metadata), handed, str(far.file))
         seconds = handed * request.config.data["platform"]["sizes"][size]["asks"]
         on_event(Event("stage", title := f"Waiting for a GPU, for {seconds:g} s", title))
         # In the caller's context: it holds the visitor's identity, whose quota counts.
-        target, args = contextvars.copy_context().run, (_pump, SIZES[size], call, items, flag)
+        target, args = contextvars.copy_context().run, (_pump, SIZES[size], call, items, far)
         thread = threading.Thread(target=target, args=args, name="aio-zerogpu", daemon=True)
         thread.start()
         try:
-            made = self._follow(items, on_event)
+            with stop.calling(lambda: items.put(("stopped", None))):
+                made = self._follow(items, on_event, stop)
         except BaseException:
-            flag.set()
-            thread.join(GRACE)
+            far.set(stop.reason or "stopped")
+            thread.join(GRACE)   # in the queue for a GPU it cannot be interrupted
             if not thread.is_alive():
-                flag.remove()
+                far.remove()
             raise
         thread.join(CLOSING)
         return made
 
-    def _follow(self, items: queue.SimpleQueue[plain.Item], on_event: OnEvent) -> Artifacts:
+    def _follow(self, items: queue.SimpleQueue[plain.Item], on_event: OnEvent, stop: Stop) -> Artifacts:
         while True:
-            self._check()
-            try:
-                kind, value = items.get(timeout=POLL)
-            except queue.Empty:
-                continue
+            kind, value = items.get()
+            if kind != "made":   # what is made stays made
+                stop.check()
             if kind == "event":
                 on_event(plain.read_event(value))
             elif kind == "made":
@@ -158,10 +144,6 @@ class ZeroGPUEngine:
                 raise value
             else:
                 raise _NoResult("the GPU call ended without a result; run again")
-
-    def _check(self) -> None:
-        if self._stopped.is_set():
-            raise Cancelled("stopped")
 
     def _left(self, files: JobFiles, prompt: Prompt, request: Request, on_event: OnEvent) -> Artifacts | None:
         """The last resort: a complete file that has this very job's prefix, where the call could not name it."""
@@ -198,7 +180,7 @@ class _NoResult(EngineError):
     """A GPU call that ended without saying what it made."""
 
 
-def _pump(function: Any, call: Call, items: queue.SimpleQueue[plain.Item], flag: Flag) -> None:
+def _pump(function: Any, call: Call, items: queue.SimpleQueue[plain.Item], far: Stop) -> None:
     """Carry what a call yields over to whoever waits, and go on until its GPU is given back, also when nobody waits any more."""
     try:
         for item in function(call):
@@ -207,4 +189,4 @@ def _pump(function: Any, call: Call, items: queue.SimpleQueue[plain.Item], flag:
     except BaseException as error:
         items.put(("raised", refusals.typed(error)))
     finally:
-        flag.remove()
+        far.remove()

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import queue
 import threading
-import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any
 
 from aio.engines import create
-from aio.errors import Cancelled
 from aio.machine import faults
 from aio.spaces import plain
-from aio.spaces.stop import Flag
-from aio.values import Prompt, Request
-
-TICK = 0.1
-"""Seconds between two looks at the flag."""
+from aio.stop import LOOK, Stop
+from aio.values import Artifacts, Prompt, Request
 
 GRACE = 2.0
 """Seconds that a stopped engine has to end, before the call returns without it."""
@@ -30,7 +26,7 @@ class Call:
 
     Attributes:
         engine: name. prompt, request, metadata: see aio.engine.Engine.
-        seconds: what the decorator asks for. flag: path of the run's stop flag.
+        seconds: what the decorator asks for. flag: path of the file that the run's stop shares.
     """
 
     engine: str
@@ -43,47 +39,34 @@ class Call:
 
 def work(call: Call) -> Iterator[plain.Item]:
     """Run a call's prompt; yield its events while it runs, at the end what it made or why it failed."""
-    flag, items = Flag(call.flag), queue.SimpleQueue[plain.Item | None]()
-    if flag.is_set():   # while it stood in line
-        yield plain.failed(Cancelled("stopped"))
-        return
+    stop, items, done = Stop(call.flag), queue.SimpleQueue[plain.Item | None](), Future[Artifacts]()
     try:
+        stop.check()   # while it stood in line
         engine = create(call.engine, call.request.config)
     except BaseException as error:
-        yield plain.failed(faults.known(error, log=faults.SPACE))
+        yield _failed(error)
         return
-    thread = threading.Thread(target=contextvars.copy_context().run, args=(_execute, engine, call, flag, items.put), daemon=True)
-    thread.start()
-    deadline = None
-    while True:
+
+    def execute() -> None:
         try:
-            item = items.get(timeout=TICK)
-        except queue.Empty:
-            item = None
-        if item is not None:
+            made = engine.execute(call.prompt, call.request, lambda event: items.put(plain.event(event)), stop, metadata=call.metadata)
+            done.set_result(made)
+        except BaseException as error:   # also ComfyUI's own interruption; it belongs to whoever waits
+            done.set_exception(error)
+
+    done.add_done_callback(lambda _: items.put(None))
+    threading.Thread(target=contextvars.copy_context().run, args=(execute,), daemon=True).start()
+    while not stop.is_set():
+        with contextlib.suppress(queue.Empty):
+            item = items.get(timeout=LOOK)
+            if item is None:
+                break
             yield item
-            if item[0] != "event":
-                return
-        if deadline is None and flag.is_set():
-            deadline = time.monotonic() + GRACE
-            engine.cancel()
-        elif deadline is not None and time.monotonic() > deadline:
-            yield plain.failed(Cancelled("stopped; what was running ends by itself and leaves nothing"))
-            return
-
-
-def _execute(engine: Any, call: Call, flag: Flag, put: Any) -> None:
     try:
-        try:
-            made = _once(engine, call, put)
-        except Cancelled:
-            if flag.is_set():
-                raise
-            made = _once(engine, call, put)   # nobody stopped this run: the stop was meant for the one before
-        put(plain.made(made))
-    except BaseException as error:   # also ComfyUI's own interruption; it belongs to whoever waits
-        put(plain.failed(faults.known(error, log=faults.SPACE)))
+        yield plain.made(stop.result(done, GRACE))
+    except Exception as error:
+        yield _failed(error)
 
 
-def _once(engine: Any, call: Call, put: Any) -> Any:
-    return engine.execute(call.prompt, call.request, lambda event: put(plain.event(event)), metadata=call.metadata)
+def _failed(error: BaseException) -> plain.Item:
+    return plain.failed(faults.known(error, log=faults.SPACE))

@@ -18,6 +18,7 @@ from aio.machine import faults, paths, signals, terminal
 from aio.recipe import provenance, sidecar
 from aio.run import run as chain
 from aio.spaces.engine import choose, create
+from aio.stop import Stop
 from aio.sweep import folder as store
 from aio.sweep import launch, plan, recover
 from aio.sweep.axes import Spec
@@ -26,8 +27,8 @@ from aio.sweep.plan import Planned
 from aio.sweep.sheet import PAGE, Sheet
 from aio.values import Artifacts, Event, Job
 
-Guard = Callable[[Callable[[], Any], Any], Any]
-"""Runs work so that Ctrl-C and SIGTERM call `cancel` on its second argument and raise Cancelled."""
+Guard = Callable[[Callable[[Stop], Any]], Any]
+"""Runs work so that Ctrl-C and SIGTERM set the stop that it gets (aio.machine.signals.guarded). A sweep's stop ends all its jobs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ def run(command: Command, guard: Guard, report: Callable[[AioError], int], hydra
             launch.launcher(command, sweep, hydra)
         else:
             runner = Runner(sweep.folder, command.config_dirs, report, sweep.sheet.update)
-            guard(lambda: _all(sweep, runner), runner)
+            guard(lambda stop: _all(sweep, runner, stop))
     return int(any(cell.state != "done" for cell in sweep.sheet.cells.values()))
 
 
@@ -115,12 +116,12 @@ def _existing(given: str) -> Path:
     return folder
 
 
-def _all(sweep: Sweep, runner: Runner) -> None:
+def _all(sweep: Sweep, runner: Runner, stop: Stop) -> None:
     for index, job in enumerate(sweep.todo, 1):
-        signals.check()
+        stop.check()
         what = "  ".join(f"{key}={job.settings[key]}" for key in sweep.sheet.varied if key in job.settings)
         terminal.say(f"job {job.spec.number} ({index} of {len(sweep.todo)})  {' '.join(what.split())[:200]}".rstrip())
-        runner.run(job.spec, job.cell())
+        runner.run(job.spec, job.cell(), stop)
 
 
 class Runner:
@@ -133,15 +134,9 @@ class Runner:
 
     def __init__(self, folder: Path, config_dirs: Sequence[Path], report: Callable[[AioError], int], changed: Callable[[Cell], None] | None = None):
         self.folder, self.config_dirs, self.report, self.changed = folder, config_dirs, report, changed
-        self.engine: Any = None
         self.said = ""
 
-    def cancel(self) -> None:
-        """Stop the job that runs, if one does."""
-        if self.engine:
-            self.engine.cancel()
-
-    def run(self, spec: Spec, cell: Cell) -> Cell:
+    def run(self, spec: Spec, cell: Cell, stop: Stop) -> Cell:
         """Run one job; print its mp4's path. Its failure is its state, with the reason.
 
         Raises:
@@ -150,7 +145,7 @@ class Runner:
         began = time.monotonic()
         self._tell(dataclasses.replace(cell, state="running", reason="", video=""))
         try:
-            made = self._chain(spec)
+            made = self._chain(spec, stop)
             # What lies beside the clip may be another's, or missing; a format that holds no recipe has the planned one.
             cell = dataclasses.replace(cell, state="done", video=made.video.name, recipe=sidecar.hash_of(made.video) or cell.recipe)
             terminal.made(made.video)
@@ -161,13 +156,11 @@ class Runner:
             known = faults.known(error, map(str, spec.params.values()))
             self.report(known)
             cell = dataclasses.replace(cell, state="failed", reason=_plain(str(known), self.folder))
-        finally:
-            self.engine = None
         cell = dataclasses.replace(cell, seconds=time.monotonic() - began)
         self._tell(cell)
         return cell
 
-    def _chain(self, spec: Spec) -> Artifacts:
+    def _chain(self, spec: Spec, stop: Stop) -> Artifacts:
         config = configuration.compose(spec.overrides, self.config_dirs)
         config = dataclasses.replace(config, output_dir=self.folder / str(spec.number))
         with Console() as console:
@@ -175,8 +168,7 @@ class Runner:
             if name != self.said:
                 console(Event("engine", f"{name} ({reason})"))
                 self.said = name
-            self.engine = create(name, config)
-            return chain(Job(config, spec.params), self.engine, console)
+            return chain(Job(config, spec.params), create(name, config), console, stop)
 
     def _tell(self, cell: Cell) -> None:
         store.write_state(self.folder, cell)

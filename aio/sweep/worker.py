@@ -14,12 +14,12 @@ from aio.errors import AioError, Cancelled
 from aio.sweep.axes import Spec
 from aio.sweep.folder import Cell
 from aio.sweep.plan import portable
-from aio.sweep.runner import Runner
+from aio.sweep.runner import Guard, Runner
 
 
 def work(
     cfg: Any, config_dirs: Sequence[Path], texts: Sequence[str],
-    guard: Callable[[Callable[[], Any], Any], Any], report: Callable[[AioError], int],
+    guard: Guard, report: Callable[[AioError], int],
 ) -> int:
     """Run one job that a launcher or sweeper hands over, in whatever process this is.
 
@@ -49,7 +49,7 @@ def work(
         spec = Spec(number, tuple(chosen), params)
         cell = Cell(number, settings | {name: portable(str(value)) for name, value in params.items()})
     try:
-        done = guard(lambda: runner.run(spec, cell), runner)
+        done = guard(lambda stop: runner.run(spec, cell, stop))
     except Cancelled:
         raise KeyboardInterrupt from None   # Hydra reports every other exception as a failure of the program
     return int(done.state != "done")
