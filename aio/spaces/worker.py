@@ -63,9 +63,10 @@ def work(call: Call) -> Iterator[plain.Item]:
                 break
             yield item
     try:
-        yield plain.made(stop.result(done, GRACE))
-    except Exception as error:
-        yield _failed(error)
+        outcome = plain.made(stop.result(done, GRACE))
+    except BaseException as error:
+        outcome = _failed(error)
+    yield outcome
 
 
 def _failed(error: BaseException) -> plain.Item:
