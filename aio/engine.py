@@ -7,6 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Protocol
 
+from aio.config import Config
 from aio.stop import Stop
 from aio.values import Artifacts, OnEvent, Prompt, Request
 
@@ -14,7 +15,7 @@ NO_METADATA: Mapping[str, str] = MappingProxyType({})
 
 
 class Engine(Protocol):
-    """Executes one prompt at a time.
+    """Executes one prompt at a time. Its class is named under the configuration's `engines`, and made with the composed configuration.
 
     Attributes:
         name: as the configuration's `engines` calls it. revision: what makes its results differ: a version or a commit.
@@ -30,6 +31,11 @@ class Engine(Protocol):
     input_dir: Path
     output_dir: Path
     models_dir: Path | None
+
+    @staticmethod
+    def lacking(config: Config) -> str:
+        """What must be set up before it can run, as part of a sentence with its remedy; empty where all is there."""
+        ...
 
     def execute(
         self, prompt: Prompt, request: Request, on_event: OnEvent, stop: Stop, *, metadata: Mapping[str, str] = NO_METADATA

@@ -1,9 +1,11 @@
-"""Which engine runs a job: `engine=auto | comfyui | preview`."""
+"""Which engine runs a job: `engine=auto`, or a name of the configuration's `engines`."""
 
 from __future__ import annotations
 
+import importlib
 import os
 from pathlib import Path
+from typing import Any
 
 from aio.config import Config, choices, facts
 from aio.engine import Engine
@@ -11,9 +13,8 @@ from aio.errors import ConfigError, EngineError
 from aio.machine import paths
 from aio.machine.device import device
 
-ENGINES = ("auto", "comfyui", "preview")
 DEVICES = ("cuda", "mps", "cpu")
-_engines: dict[tuple[int, str], Engine] = {}
+_engines: dict[tuple[int, str, str], Engine] = {}
 
 
 def choose(config: Config, known: str | None = None) -> tuple[str, str]:
@@ -23,28 +24,36 @@ def choose(config: Config, known: str | None = None) -> tuple[str, str]:
         known: a device that is known to be within reach, although it may not be seen here.
 
     Raises:
-        ConfigError: an unknown name, or a model that this device cannot compute. EngineError: there is a GPU, but ComfyUI is not set up.
+        ConfigError: no engine that can do without a device, or a model that this device cannot compute.
+        EngineError: auto's engine is not set up.
     """
-    wanted = config.engine
-    if wanted not in ENGINES:
-        raise ConfigError(f"engine: {wanted!r} is unknown. Known: {', '.join(ENGINES)}")
     found = known or device()
-    if wanted != "preview" and (fault := unfit(config, found)):
+    if fault := unfit(config, found):
         raise ConfigError(fault)
-    if wanted != "auto":
-        return wanted, "chosen by engine="
-    if found is None:
-        return "preview", "no CUDA or MPS device here; the result is a marked storyboard, not a diffusion result"
-    from aio.comfyui.location import find
+    name = _pick(config, found)
+    if config.engine != "auto":
+        return name, "chosen by engine="
+    if not name:
+        raise ConfigError(f"engine: {', '.join(config.engines)} need a CUDA or MPS device, and none is here; give another under `engines`")
+    entry = config.engines[name]
+    if lacking := kind(name, config).lacking(config):
+        raise EngineError(f"engine: a {found} device is here, but {lacking}" if entry.device else f"engine: {lacking}")
+    reason = f"{found} device is here" if entry.device else "the first of `engines`" if found else "no CUDA or MPS device here"
+    return name, f"{reason}; {entry.note}" if entry.note else reason
 
-    if find(config.data.get("comfyui")) is None:
-        raise EngineError(f"engine: a {found} device is here, but ComfyUI is not set up: run `python -m aio setup`, or give engine=preview")
-    return "comfyui", f"{found} device and ComfyUI are here"
+
+def _pick(config: Config, found: str | None) -> str:
+    """The engine that the configuration asks for; of `auto` the first that a device is enough for, empty where there is none."""
+    if config.engine != "auto":
+        return config.engine
+    return next((name for name, entry in config.engines.items() if found or not entry.device), "")
 
 
 def unfit(config: Config, found: str | None) -> str:
-    """Why the chosen model cannot be computed on a device, and what to choose there; empty where it can, or nothing is declared."""
-    model = config.data.get("model") or {}
+    """Why the engine cannot compute the chosen model on a device, and what to choose there; empty where it can, or nothing is declared."""
+    model, name = config.data.get("model") or {}, _pick(config, found)
+    if not name or not config.engines[name].device:
+        return ""
     if not found or not model.get("devices") or found not in {*DEVICES} or found in model["devices"]:
         return ""
     others = [name for name in choices("model") if found in ((facts("model", name).get("model") or {}).get("devices") or ())]
@@ -54,10 +63,37 @@ def unfit(config: Config, found: str | None) -> str:
 
 def create(name: str, config: Config) -> Engine:
     """The engine called `name`; one per process, so that models stay warm across jobs. A process that was forked makes its own."""
-    key = (os.getpid(), name)
+    key = (os.getpid(), name, config.engines[name].class_path)
     if key not in _engines:
         _engines[key] = make(name, config)
     return _engines[key]
+
+
+def make(name: str, config: Config) -> Engine:
+    """A new engine called `name`.
+
+    Raises:
+        ConfigError: its class cannot be imported, or calls itself otherwise. EngineError: it is not set up.
+    """
+    engine: Engine = kind(name, config)(config)
+    if engine.name != name:   # recipes would name an engine that is not there
+        raise ConfigError(f"engines.{name}: the class {config.engines[name].class_path} calls itself {engine.name!r}; give both one name")
+    return engine
+
+
+def kind(name: str, config: Config) -> Any:
+    """The class of an engine.
+
+    Raises:
+        ConfigError: it cannot be imported.
+    """
+    path = config.engines[name].class_path
+    module, _, attribute = path.rpartition(".")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except Exception as error:   # whatever a module meets while it is imported
+        why = f"{type(error).__name__}: {error}"
+        raise ConfigError(f"engines.{name}.class_path: {path!r} cannot be imported ({why}); name module.Class as Python finds it") from None
 
 
 def working_dirs() -> tuple[Path, ...]:
@@ -65,14 +101,3 @@ def working_dirs() -> tuple[Path, ...]:
     from aio.machine.folders import work
 
     return work(), paths.temporary()
-
-
-def make(name: str, config: Config) -> Engine:
-    """A new engine called `name`."""
-    if name == "preview":
-        from aio.preview.engine import PreviewEngine
-
-        return PreviewEngine(paths.temporary())
-    from aio.comfyui.engine import ComfyUIEngine
-
-    return ComfyUIEngine(config)

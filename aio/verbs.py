@@ -48,7 +48,7 @@ def models(command: Command) -> int:
     terminal.answer(f"{need:7.2f} GB needed ({choices}), {have:.2f} GB here, {need - have:.2f} GB missing")
     for line in download.disks(found, folder, hub_cache()):
         terminal.answer(line)
-    unfit = engines.unfit(config, device()) if config.engine != "preview" else ""
+    unfit = engines.unfit(config, device())
     if unfit and "fetch" not in command.options:
         terminal.answer(f"warning: {unfit}")
     if "fetch" in command.options:

@@ -39,7 +39,7 @@ def one(mode: str, width: int, height: int) -> dict[str, float]:
         composed = config.compose([f"mode={mode}", "preset=fast", f"output.dir={folder}"])
         params = {"prompt": "A lighthouse at dusk", "width": width, "height": height, "seconds": SECONDS}
         job = Job(composed, params | {name: str(path) for name, path in INPUTS[mode].items()})
-        engine, started = PreviewEngine(Path(folder) / "work"), time.perf_counter()
+        engine, started = PreviewEngine(work_dir=Path(folder) / "work"), time.perf_counter()
         made = run(job, engine)
         taken = time.perf_counter() - started
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

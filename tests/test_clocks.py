@@ -200,7 +200,7 @@ ODD = ("late sound", "late picture", "a changing rate", "all before zero, where 
 @pytest.mark.parametrize("name", ODD)
 def test_a_preview_keeps_sound_and_picture_together(name, kind, tmp_path):
     source, how, distance = kind(name)
-    engine = PreviewEngine(tmp_path / "work")
+    engine = PreviewEngine(work_dir=tmp_path / "work")
     values = {"video": str(source), "prompt": "x", "control": "none", "width": 256, "height": 256}
     small = request.stage(request.validate(Job(config.compose(["mode=style"]), values)), engine.input_dir)
     made = engine.execute(draw(small).prompt, small, lambda event: None, Stop())

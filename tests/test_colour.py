@@ -151,7 +151,7 @@ def test_the_previews_result_has_the_colours_of_its_source(tmp_path, source):
     film = video(tmp_path / "a.mkv", **SOURCES[source])
     asked = config.compose(["mode=style", "engine=preview", "fields.seconds.min=0.1", f"output.dir={tmp_path}"])
     params = {"prompt": "x", "video": str(film), "control": "none", "width": 512, "height": 320, "seconds": 0.125}
-    made = run(Job(asked, params), PreviewEngine(tmp_path / "work"))
+    made = run(Job(asked, params), PreviewEngine(work_dir=tmp_path / "work"))
     assert near(as_comfyui_reads(made.video), 4)
 
 
@@ -399,7 +399,7 @@ def quality_of(path: Path) -> str:
 @pytest.mark.parametrize(("given", "crf"), [({}, "19.0"), ({"crf": 8}, "8.0"), ({"crf": 45}, "45.0")])
 def test_crf_reaches_the_previews_encoder(tmp_path, given, crf):
     asked = config.compose(["mode=t2v", "engine=preview", f"output.dir={tmp_path}"])
-    made = run(Job(asked, {"prompt": "x", "width": 256, "height": 256, "seconds": 0.4, **given}), PreviewEngine(tmp_path / "work"))
+    made = run(Job(asked, {"prompt": "x", "width": 256, "height": 256, "seconds": 0.4, **given}), PreviewEngine(work_dir=tmp_path / "work"))
     assert quality_of(made.video) == crf
 
 

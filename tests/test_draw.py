@@ -43,7 +43,7 @@ def test_a_plan_draws_its_graph_once(applied):
 
 
 def test_a_run_draws_what_it_checks_and_what_it_stages(applied, tmp_path):
-    run.run(job("t2v", f"output.dir={tmp_path / 'out'}", seconds=0.4, width=256, height=256), PreviewEngine(tmp_path))
+    run.run(job("t2v", f"output.dir={tmp_path / 'out'}", seconds=0.4, width=256, height=256), PreviewEngine(work_dir=tmp_path))
     assert len(applied) == 2
 
 

@@ -262,7 +262,7 @@ def test_fit_pad_splices_a_node_before_each_that_cuts_and_crop_leaves_the_graph_
 
 def previewed(folder: Path, mode: str, **params) -> tuple[list[np.ndarray], Drawn, Path]:
     """The frames of a preview, its graph, and the folder of its staged inputs."""
-    engine = PreviewEngine(folder / "work")
+    engine = PreviewEngine(work_dir=folder / "work")
     made = draw(request.stage(checked(mode, seconds=0.4, **params), engine.input_dir))
     video = engine.execute(made.prompt, made.request, ignore, Stop()).video
     return [frame.to_ndarray(format="rgb24") for frame in frames_of(video)], made, engine.input_dir
@@ -287,7 +287,7 @@ def test_the_preview_shows_a_picture_as_it_is_fitted(tmp_path, fit):
 
 
 def test_a_stretched_picture_is_shown_stretched(tmp_path):
-    engine = PreviewEngine(tmp_path / "work")
+    engine = PreviewEngine(work_dir=tmp_path / "work")
     made = request.stage(checked("i2v", image=picture(tmp_path / "p.png", (360, 640)), width=576, height=512, seconds=0.4), engine.input_dir)
     prompt = draw(made).prompt
     prompt["51"]["inputs"]["crop"] = "disabled"

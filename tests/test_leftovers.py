@@ -42,7 +42,7 @@ def clip(tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("made")
     job = Job(config.compose(["mode=t2v", "engine=preview", f"output.dir={folder}"]), {"prompt": "x", "width": 256, "height": 256, "seconds": 0.4})
-    return run(job, PreviewEngine(folder / "work")).video
+    return run(job, PreviewEngine(work_dir=folder / "work")).video
 
 
 def aged(path, hours, content=b"x"):

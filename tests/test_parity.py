@@ -29,7 +29,7 @@ def both(comfy, tmp_path, mode, preset, params):  # noqa: F811
     """What each engine says of its mp4, and what is in it."""
     case = doctor.Case(configuration.compose([f"mode={mode}", f"preset={preset}"]), params=params)
     found = []
-    for engine, execute in ((comfy.engine, comfy.execute), (preview := PreviewEngine(tmp_path), None)):
+    for engine, execute in ((comfy.engine, comfy.execute), (preview := PreviewEngine(work_dir=tmp_path), None)):
         drawn = doctor.prepared(case, engine.input_dir)
         made = execute(drawn.request, drawn.prompt) if execute else preview.execute(drawn.prompt, drawn.request, ignore, Stop())
         found.append((made, doctor.look(made.video)))

@@ -38,7 +38,7 @@ INPUTS = {"LoadImage": ("image", "image"), "LoadAudio": ("audio", "audio"), "Loa
 
 @pytest.fixture
 def engine(tmp_path) -> PreviewEngine:
-    return PreviewEngine(tmp_path / "work")
+    return PreviewEngine(work_dir=tmp_path / "work")
 
 
 @pytest.fixture

@@ -266,7 +266,7 @@ def clip(tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("made")
     job = Job(config.compose(["mode=t2v", "engine=preview", f"output.dir={folder}"]), {"prompt": "x", "width": 256, "height": 256, "seconds": 0.4})
-    video = run(job, PreviewEngine(folder / "work")).video
+    video = run(job, PreviewEngine(work_dir=folder / "work")).video
     video.with_suffix(".json").unlink()
     return video
 

@@ -306,7 +306,7 @@ def test_a_replay_says_truly_who_chose_the_engine(made, capsys, monkeypatch):
 
 def test_a_broken_part_of_a_recipe_is_named_and_a_damaged_file_is_no_traceback(made):
     for part, value, said in [
-        ("engine", 5, "engine: 5 is neither comfyui nor preview"), ("choices", {"mode": ["t2v"]}, "mode"),
+        ("engine", 5, "engine: 5 is not the name of an engine"), ("choices", {"mode": ["t2v"]}, "mode"),
         ("choices", {"preset": 5}, "choices.preset: 5"),
         ("inputs", {"image": 5}, "inputs.image: 5 is no file"), ("inputs", {"image": {"name": "x", "sha256": "y"}}, "inputs.image.sha256: 'y'"),
         ("settings", [1], "settings: a list is no mapping"), ("machine", "x", "machine: 'x' is no mapping"),

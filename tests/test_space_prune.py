@@ -25,7 +25,7 @@ def clip(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("made")
     composed = config.compose(["mode=t2v", "engine=preview", f"output.dir={folder}"])
     job = Job(composed, {"prompt": "x", "width": "256", "height": "256", "seconds": "0.4"})
-    return run(job, PreviewEngine(folder / "work")).video
+    return run(job, PreviewEngine(work_dir=folder / "work")).video
 
 
 def aged(path: Path, hours: float) -> Path:

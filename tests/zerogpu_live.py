@@ -88,7 +88,7 @@ def stage(tmp_path, monkeypatch):
     """A fresh engine, a device that grants, and a place for results."""
     DEVICE.answer, DEVICE.allows, DEVICE.waits = "ok", None, 0.5
     DEVICE.log.clear()
-    monkeypatch.setattr(engines, "make", lambda name, config: (PreviewEngine if name == "preview" else Toy)(WORK))
+    monkeypatch.setattr(engines, "make", lambda name, config: (PreviewEngine if name == "preview" else Toy)(work_dir=WORK))
     shutil.rmtree(WORK)
     WORK.mkdir()
     return tmp_path

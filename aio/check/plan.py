@@ -89,7 +89,7 @@ def examine(drawn: Drawn, models_dir: Path | None = None) -> Plan:
     config = drawn.request.config
     _ = drawn.work   # faults show here
     models = registry.status(drawn.models, registry.parse(config.data["registry"]), models_dir)
-    unfit = engines.unfit(config, device()) if config.engine != "preview" else ""
+    unfit = engines.unfit(config, device())
     return Plan(drawn, (*drawn.request.warnings, *([unfit] if unfit else []), *lorafit.check(drawn.prompt, config, models)), models)
 
 

@@ -46,7 +46,7 @@ class ComfyUIEngine:
     def __init__(self, config: Config, *, work_dir: Path | None = None, models_dir: Path | None = None, cpu: bool = False):
         found = location.find(config.data.get("comfyui"))
         if found is None:
-            raise EngineError("ComfyUI is not set up: run `python -m aio setup`, or give engine=preview")
+            raise EngineError(self.lacking(config))
         comfyui = found.path.resolve()
         work = work_dir or folders.work()
         models = models_dir or folders.models(comfyui)
@@ -61,6 +61,11 @@ class ComfyUIEngine:
         """Nodes whose results the last run had already."""
         self._worker = Worker("aio-comfyui")
         self._executor: Any = None
+
+    @staticmethod
+    def lacking(config: Config) -> str:
+        """What must be set up before it can run, empty where all is there."""
+        return "" if location.find(config.data.get("comfyui")) else "ComfyUI is not set up: run `python -m aio setup`, or give engine=preview"
 
     @property
     def input_dir(self) -> Path:

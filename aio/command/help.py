@@ -40,7 +40,7 @@ def _lines(config: Config, config_dirs: Sequence[Path]) -> Iterator[str]:
             if field.advanced == advanced:
                 yield f"  {field.name:19} {describe(field, config)}"
     yield "\nOthers"
-    yield "  engine              auto | comfyui | preview"
+    yield f"  engine              {' | '.join(('auto', *config.engines))}"
     yield "  output.dir          folder of the results (outputs); output.name: file name without ending"
     yield "  --config-dir DIR    a folder with modes, presets or LoRAs of your own"
     yield "  AIO_DEBUG=1         show the traceback of an error"

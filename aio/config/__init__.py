@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aio.config import checks, following, foreign, typed
+from aio.config import checks, files, following, foreign, typed
 from aio.config.checks import is_text
 from aio.config.composing import alone, composed, explain, params_of, register, searched, standing
 from aio.config.places import CONF, WORKFLOWS, choice, choices, facts, groups, many, settled, usual
 from aio.config.quoting import LITERAL, escaped
-from aio.config.sections import Mode, Node
+from aio.config.sections import EngineEntry, Mode, Node
 from aio.config.words import Words, picked, sort
 from aio.errors import AioError, ConfigError, nearest
 from aio.fields import TYPES, Field
@@ -54,7 +54,7 @@ class Config:
         nodes, ports, patches, tables, output: see aio.graph.patch; `output` names the node whose file is the result.
         stages: node id -> title, for progress. duration: GPU-seconds constants and the platform's clamp.
         registry, comfyui: weights and pins. loras: facts of the chosen LoRAs. examples: sample jobs.
-        engine: auto, comfyui or preview. output_dir, output_name: where results go.
+        engine: auto or a name of `engines`. output_dir, output_name: where results go.
         data: the whole composed configuration as plain containers.
     """
 
@@ -72,6 +72,7 @@ class Config:
     output: str
     stages: Mapping[str, str]
     engine: str
+    engines: Mapping[str, EngineEntry]
     output_dir: Path
     output_name: str | None
     examples: tuple[Mapping[str, Any], ...]
@@ -135,7 +136,8 @@ def build(cfg: Any, config_dirs: Sequence[Path] = (), given: Words | None = None
     fields = data.get("fields")
     if isinstance(fields, Mapping):
         data["fields"] = {key: {**item, "name": key} if isinstance(item, Mapping) else item for key, item in fields.items()}
-    faults: list[str] = []
+    words = [*given.texts, *(word.lstrip("+").partition("=")[0] for word in given.hydra)] if given else []
+    faults = list(foreign.engines(data.get("engines"), files.load(CONF / "config.yaml")["engines"], words))
     root = checks.read(data, faults)
     if any(fault.startswith("mode:") for fault in faults):
         faults.append("a mode's file begins with `# @package _global_` and says mode: {name: …, title: …, workflow: …}")
@@ -166,6 +168,7 @@ def build(cfg: Any, config_dirs: Sequence[Path] = (), given: Words | None = None
         output=root.output.node,
         stages={nodes[key].id: title for key, title in root.stages.items() if key in nodes},
         engine=root.engine,
+        engines=root.engines,
         output_dir=paths.expanded(root.output.dir, "output.dir"),
         output_name=root.output.name,
         examples=tuple(root.examples),

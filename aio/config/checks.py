@@ -37,6 +37,12 @@ def _beyond(root: Root) -> Iterator[str]:
     for model, name in root.platform.size.items():
         if name not in sizes:
             yield f"platform.size.{model}: {name!r} is unknown.{nearest(name, sizes)} Known: {', '.join(sizes)}"
+    for name in root.engines:
+        if name == "auto" or not re.fullmatch(r"\w+(?:-\w+)*", name):
+            yield f"engines: {name!r} cannot be an engine's name; letters, digits, _ and - can, and auto means the first that fits"
+    known = ("auto", *root.engines)
+    if root.engine not in known:
+        yield f"engine: {typed.shown(root.engine)} is unknown.{nearest(root.engine, known)} Known: {', '.join(known)}"
     for index, message in enumerate(root.ui.messages):
         try:
             re.compile(message.match)

@@ -7,7 +7,7 @@ the command line, before anything is resolved.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from aio.errors import ConfigError
@@ -46,6 +46,19 @@ def interpolations(data: Any, key: str = "") -> Iterator[str]:
     for where, value in _leaves(data, key):
         if isinstance(value, str) and (found := illegal(value)):
             yield f"{where}: {found} is not resolved here; allowed are {', '.join(RESOLVERS)}, and keys of the configuration"
+
+
+def engines(made: Any, own: Any, given: Iterable[str]) -> Iterator[str]:
+    """A sentence for every setting of `engines` that a file from outside has made: aio would import what it names.
+
+    Args:
+        made: the section as composed. own: as it stands in aio's own configuration. given: the keys that the command line sets.
+    """
+    known, keys = dict(_leaves(own, "engines")), tuple(given)
+    for where, value in _leaves(made, "engines"):
+        if (where not in known or known[where] != value) and not any(where == key or where.startswith(f"{key}.") for key in keys):
+            yield (f"{where}: {value!r} comes from a file of --config-dir, which may make aio import nothing; "
+                   f"write it on the command line, +{where}=…, or into conf/config.yaml")
 
 
 def check(file: str, group: str, package: str | None, data: Mapping[str, Any]) -> None:

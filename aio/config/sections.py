@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from aio.config.page import Ui
 from aio.config.typed import Amount, Count, Factor
@@ -203,6 +203,20 @@ class ComfyUI:
 
 
 @dataclass(frozen=True)
+class EngineEntry:
+    """An entry of `engines`: what must be known of an engine before it is imported.
+
+    Attributes:
+        class_path: import path of its class, see aio.engine.Engine. device: whether it computes on a GPU, this machine's or ZeroGPU's.
+        note: what a user should know of its results.
+    """
+
+    class_path: str
+    device: bool = False
+    note: str = ""
+
+
+@dataclass(frozen=True)
 class Note:
     """An entry of `notes`: a sentence for whoever plans or runs a job where `when` holds, over fields, values and the choices of groups."""
 
@@ -222,7 +236,8 @@ class Root:
     ui: Ui
     registry: dict[str, Any]
     sweep: Sweep
-    engine: Literal["auto", "comfyui", "preview"] = "auto"
+    engines: dict[str, EngineEntry]
+    engine: Annotated[str, "one of a few words"] = "auto"
     input: Input = field(default_factory=Input)
     memory: Memory = field(default_factory=Memory)
     download: Download | None = None

@@ -33,14 +33,14 @@ def read(kind: Any, value: Any, where: str, faults: list[str]) -> Any:
     """`value` as an instance of `kind`; what is wrong with it goes to `faults` as sentences, and the value comes back as it is.
 
     Args:
-        kind: str, int, float, bool, Any, a Literal, `X | None`, list, tuple or dict of them, a dataclass, or Annotated with Least.
+        kind: str, int, float, bool, Any, a Literal, `X | None`, list, tuple or dict of them, a dataclass, or Annotated, where Least counts.
         where: the key, for the sentences.
     """
     origin, args = typing.get_origin(kind), typing.get_args(kind)
     if kind is Any:
         return value
     if origin is Annotated:
-        return _at_least(args[0], args[1], value, where, faults)
+        return _at_least(args[0], args[1], value, where, faults) if isinstance(args[1], Least) else read(args[0], value, where, faults)
     if origin in (typing.Union, types.UnionType):
         return None if value is None else read(next(arg for arg in args if arg is not type(None)), value, where, faults)
     if origin is Literal:

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from aio import __version__
+from aio.config import Config
 from aio.engine import NO_METADATA
 from aio.errors import EngineError, MediaError, OutputError
 from aio.graph import schema, shapes
-from aio.machine import whole
+from aio.machine import paths, whole
 from aio.media import probe
 from aio.media.streams import read_sound, write_failure, write_mp4
 from aio.preview import tones
@@ -33,15 +34,21 @@ class PreviewEngine:
     """Executes a prompt by drawing what it would make. See aio.engine.Engine.
 
     Args:
-        work_dir: the engine's folder; `input` and `output` are made in it.
+        work_dir: the engine's folder, in which `input` and `output` are made; else one of this user's among the temporary files.
     """
 
     name, real = "preview", False
     revision = __version__
     models_dir: Path | None = None
 
-    def __init__(self, work_dir: Path):
-        self.input_dir, self.output_dir = work_dir / "input", work_dir / "output"
+    def __init__(self, config: Config | None = None, *, work_dir: Path | None = None):
+        work = work_dir or paths.temporary()
+        self.input_dir, self.output_dir = work / "input", work / "output"
+
+    @staticmethod
+    def lacking(config: Config) -> str:
+        """Nothing: it runs wherever aio does."""
+        return ""
 
     def execute(
         self, prompt: Prompt, request: Request, on_event: OnEvent, stop: Stop, *, metadata: Mapping[str, str] = NO_METADATA

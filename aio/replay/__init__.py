@@ -14,11 +14,11 @@ from aio import __version__
 from aio import config as configuration
 from aio.command import Command
 from aio.config import Config
-from aio.engines import device
 from aio.errors import AioError, ConfigError, InputError, InvalidParams, MediaError, Problem, nearest
 from aio.fields import LITERAL_TYPES, MEDIA_TYPES, TEXT_TYPES, Field, coerce, drawn, geometry
 from aio.graph.draw import Drawn
 from aio.machine import paths
+from aio.machine.device import device
 from aio.machine.outside import shown
 from aio.recipe import provenance, sidecar
 from aio.replay import asked, drift, inputs, shell
@@ -60,7 +60,7 @@ def replay(command: Command) -> Replay:
     """
     recipe = sidecar.read(_target(command.target))
     data, dirs, notes = recipe.data, command.config_dirs, list(recipe.notes)
-    made = remake(data, dirs, _keys(command.overrides))
+    made = remake(data, dirs, _keys(command.overrides), _engines(command.overrides))
     notes += made.notes
     config = configuration.compose([*made.words(_keys(command.overrides)), *command.overrides], dirs) if command.overrides else made.config
     params = {name: value for name, value in made.params(config).items() if name not in command.params}
@@ -76,9 +76,9 @@ def replay(command: Command) -> Replay:
     job = dataclasses.replace(job, params={**_pinned(made, job, command.params), **job.params})
     notes += _drift(data, made, job, command)
     engine = "" if "engine" in _keys(command.overrides) else "the recipe's engine"
-    if engine and config.engine == "preview" and device():
-        notes.append("the clip is a storyboard of the preview engine, and so is this; engine=auto makes the real one here")
-    words = [*made.words(_keys(command.overrides)), *command.overrides]
+    if engine and device() and (note := config.engines[config.engine].note):
+        notes.append(f"the clip is of the {config.engine} engine, and so is this: {note}; engine=auto makes the real one here")
+    words = [*made.words(_keys(command.overrides)), *(word for word in command.overrides if word not in made.base)]
     return Replay(job, (*_folders(dirs), *words), tuple(notes), engine)
 
 
@@ -94,16 +94,22 @@ def line(
     Raises:
         ConfigError: a choice that is not here. MediaError: a part of the recipe of the wrong kind.
     """
-    made = remake(data, config_dirs)
+    engines = _engines(base)
+    made = remake(data, config_dirs, base=engines)
     base = [word for word in base if _of_graph(word)]
     if base and _differs(data, made):
-        with_base = remake(data, config_dirs, base=base)
+        with_base = remake(data, config_dirs, base=[*engines, *base])
         made = made if _differs(data, with_base) else with_base
     wanted = {name: facts for name, facts in made.asked.inputs.items() if _takes(made.config, name)}
     places = {} if bare else inputs.find(wanted, near, "", [], [])
     files = {name: str(places[name].absolute()) if name in places else facts.name for name, facts in wanted.items()}
     job = Job(made.config, {**made.params(made.config), **files})
     return _line((*_folders(config_dirs, bare), *made.words()), made.config, {**_pinned(made, job, {}), **job.params})
+
+
+def _engines(overrides: Iterable[str]) -> list[str]:
+    """The overrides that name engines, of which a recipe may need one."""
+    return [word for word in overrides if word.lstrip("+").startswith("engines.")]
 
 
 def _pinned(made: Remade, job: Job, varied: Mapping[str, Any]) -> dict[str, Any]:

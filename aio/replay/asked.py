@@ -22,12 +22,10 @@ from aio.graph import patch
 from aio.machine.outside import shown
 from aio.recipe.kinds import NAME, alike, encodable
 
-ENGINES = ("comfyui", "preview")
-"""Engines that make clips."""
-
 TEXT_MAX, ITEMS_MAX, DEPTH_MAX = 1_000_000, 10_000, 8
 """Characters, items in all and levels of a value in a recipe. The longest that a preset of ours sets has 300 characters."""
 
+_ENGINE = re.compile(r"\w+(?:-\w+)*", re.ASCII)
 _GROUP = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
@@ -46,7 +44,7 @@ class Asked:
     """A recipe in known words.
 
     Attributes:
-        engine: one of ENGINES.
+        engine: its name, which this configuration may not know.
         choices: group -> choice, a list where the group takes several; machine: the same of the groups that suit a job to a machine.
         whole: whether `machine` was recorded; recipes of earlier versions do not.
         settings, values: name -> plain value. given: names of the values that the user gave.
@@ -79,8 +77,8 @@ def read(data: Mapping[str, Any], config_dirs: Sequence[Path] = (), without: Ite
     notes: list[str] = []
     engine = data.get("engine")
     engine = engine.split(" ")[0] if isinstance(engine, str) else engine
-    if engine not in ENGINES:
-        raise damaged("engine", engine, f"is neither {' nor '.join(ENGINES)}")
+    if not isinstance(engine, str) or not _ENGINE.fullmatch(engine):
+        raise damaged("engine", engine, "is not the name of an engine")
     choices = _part(data, "choices")
     mode = choices.get("mode") or data.get("mode")
     absent: dict[str, Any] = dict.fromkeys(without)

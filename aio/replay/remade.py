@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +87,7 @@ def remake(data: Mapping[str, Any], config_dirs: Sequence[Path] = (), without: I
     """
     try:
         known = asking.read(data, config_dirs, without)
-        composer = _Composer(known, config_dirs, tuple(base))
+        composer = _Composer(known, config_dirs, {*without}, tuple(base))
         composer.choose()
         composer.suit()
         composer.settle()
@@ -102,9 +102,9 @@ def remake(data: Mapping[str, Any], config_dirs: Sequence[Path] = (), without: I
 class _Composer:
     """Finds the overrides, one kind after the other; each is kept only where the configuration differs without it."""
 
-    def __init__(self, known: Asked, config_dirs: Sequence[Path], base: tuple[str, ...]):
+    def __init__(self, known: Asked, config_dirs: Sequence[Path], without: Container[str], base: tuple[str, ...]):
         self.known, self.config_dirs, self.base = known, config_dirs, base
-        self.chosen: list[tuple[str, str]] = [("engine", f"engine={known.engine}")]
+        self.chosen: list[tuple[str, str]] = [] if "engine" in without else [("engine", f"engine={known.engine}")]
         self.notes: list[str] = []
         if "mode" in known.choices:
             self.chosen.append(("mode", f"mode={known.choices['mode']}"))

@@ -35,9 +35,9 @@ def choose(config: Config) -> tuple[str, str]:
 
 
 def create(name: str, config: Config) -> Engine:
-    """The engine called `name`; on ZeroGPU one for this run, which asks for a GPU. The preview engine needs none."""
+    """The engine called `name`; on ZeroGPU one for this run, which asks for a GPU where the engine needs one."""
     engine = engines.create(name, config)
-    return ZeroGPUEngine(engine) if name != "preview" and _asks(config) else engine
+    return ZeroGPUEngine(engine) if config.engines[name].device and _asks(config) else engine
 
 
 def _asks(config: Config) -> bool:

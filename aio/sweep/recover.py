@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from aio import config as configuration
+from aio import engines
 from aio.config import Config
-from aio.engines import working_dirs
 from aio.errors import AioError, MediaError
 from aio.machine import whole
 from aio.recipe import leftovers, outputs, sidecar
@@ -17,13 +17,13 @@ from aio.sweep import folder as store
 from aio.sweep.plan import Planned
 
 
-def clips(folder: Path, jobs: Sequence[Planned]) -> None:
+def clips(folder: Path, jobs: Sequence[Planned], config: Config) -> None:
     """Give the finished clips of jobs that are not done their names in the sweep's folder, which must be locked.
 
     Such a clip lies whole under a hidden name in the job's own folder, or in the working folder of an engine, and holds the recipe
     that is planned. Copies that a killed run left of what is in its place are removed.
     """
-    working = _by_recipe(path for work in working_dirs() for path in leftovers.clips(work / "output"))
+    working = _by_recipe(path for work in engines.working_dirs() for path in leftovers.clips(work / "output"))
     done = {cell.number: cell.video for cell in store.cells(folder, live=False) if cell.state == "done"}
     for job in jobs:
         place, waiting = folder / str(job.spec.number), working.get(job.recipe or "", [])
@@ -32,7 +32,7 @@ def clips(folder: Path, jobs: Sequence[Planned]) -> None:
             for path in (*own.get(job.recipe, ()), *waiting):
                 with contextlib.suppress(AioError, OSError):   # else it stays where it is, and the job runs again
                     place.mkdir(exist_ok=True)
-                    done[job.spec.number] = _published(path, place).name
+                    done[job.spec.number] = _published(path, place, config).name
                     break
         if job.spec.number in done:
             for path in [path for path in waiting if _same(path, place / done[job.spec.number])]:
@@ -65,7 +65,7 @@ def composed(jobs: Sequence[Planned], config_dirs: Sequence[Path]) -> Config:
 
 def tidy(folder: Path, config: Config) -> None:
     """Remove what is old in a sweep's folder, where its jobs work, and in the folder of results."""
-    for work in working_dirs():
+    for work in engines.working_dirs():
         leftovers.tidy(work / "output", config.output_dir, config.data, sweep=folder)
 
 
@@ -78,10 +78,11 @@ def _by_recipe(paths: Iterable[Path]) -> dict[str, list[Path]]:
     return found
 
 
-def _published(path: Path, place: Path) -> Path:
+def _published(path: Path, place: Path, config: Config) -> Path:
     """Publish a clip by its own recipe: its mode names it."""
     data = sidecar.read(path).data
-    ending = ".preview.mp4" if str(data["engine"]).startswith("preview") else ".mp4"
+    engine = str(data["engine"]).split(" ")[0]
+    ending = outputs.ending(engine not in config.engines or engines.kind(engine, config).real)
     return outputs.publish(path, place, Path(str(data["mode"])).name or "clip", ending, numbered=True)
 
 

@@ -77,7 +77,7 @@ def opened(command: Command) -> Iterator[Sweep]:
     with store.locked(folder):
         recover.tidy(folder, config)
         if command.resume:
-            recover.clips(folder, jobs)
+            recover.clips(folder, jobs, config)
         known = resumed(folder, jobs, command.config_dirs) if command.resume else {}
         recover.restore(folder, known.values())
         left = [job for job in jobs if job.spec.number not in known]

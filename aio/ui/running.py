@@ -59,9 +59,8 @@ class Run:
 
     def _made(self) -> Artifacts:
         name, reason = choose(self.job.config)
-        if name == "preview":
-            what = reason if self.job.config.engine == "auto" else f"the result is a marked storyboard, not a diffusion result ({reason})"
-            self.warnings.append(f"Preview engine: {what}")
+        if note := self.job.config.engines[name].note:
+            self.warnings.append(f"{name.capitalize()} engine: {reason if note in reason else f'{note} ({reason})'}")
         return self.runner(self.job, create(name, self.job.config), self._tell, self._stop)
 
     def _tell(self, event: Event) -> None:
