@@ -74,6 +74,11 @@ def _here(words: Iterable[str]) -> None:
 def run(command: Command) -> int:
     """One job, with -m a sweep; Hydra's own flags go to Hydra."""
     if command.flags:
+        from aio.command import complete
+
+        if words := complete.engines(command.flags):
+            terminal.answer(words)
+            return 0
         return _hydra(command)
     if command.multirun:
         from aio.sweep import runner

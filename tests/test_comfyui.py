@@ -275,6 +275,18 @@ def test_a_stop_before_a_run_ends_it_and_only_it(comfy):  # noqa: F811
     assert comfy.execute(request, prompt).frames == 9
 
 
+def test_a_stop_after_its_run_touches_none_of_the_next_hundred(comfy):  # noqa: F811
+    request, prompt = comfy.case(*T2V)
+    late = Stop()
+    for number in range(100):
+        stop = Stop()
+        threading.Thread(target=late.set).start()   # the one of the run before
+        made = comfy.execute(*comfy.again(request, prompt, f"aio/late{number}"), stop=stop)
+        assert made.frames == 9 and not stop.is_set()
+        made.video.unlink()
+        late = stop
+
+
 @pytest.mark.parametrize("kind, stage", [("step", "Stage 1"), ("stage", "Decoding")], ids=["within a node", "between nodes"])
 def test_a_stop_ends_the_run_within_a_second_and_the_next_one_is_healthy(comfy, kind, stage):  # noqa: F811
     request, prompt = comfy.case("mode=t2v", "preset=quality", params={"seed": 13})
