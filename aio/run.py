@@ -27,10 +27,12 @@ def run(job: Job, engine: Engine, on_event: OnEvent = ignore, stop: Stop | None 
     Raises:
         AioError: see aio.errors; nothing partial is left behind, and a finished clip is never removed.
     """
-    stop, request = stop or Stop(), validate(job)                        # Job     -> Request, or all faults at once
+    stop      = stop or Stop()
+    request   = validate(job)                                            # Job     -> Request, or all faults at once
     outputs.prepare(job.config.output_dir, job.config.output_name)       # a folder that a result can be published in
     for warning in request.warnings:
         on_event(Event("warning", warning))
+    stop.check()
     request   = stage(request, engine.input_dir)                         # paths   -> names the engine can load
     drawn     = draw(request)                                            # Request -> Drawn: patch, prompt (API format), what follows
     if engine.models_dir is not None:

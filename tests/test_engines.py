@@ -204,7 +204,7 @@ def test_zerogpus_flag_ends_the_run_of_another_process_within_a_second(tmp_path)
 def test_a_stop_after_its_run_touches_none_of_the_next_hundred(name, tmp_path):
     engine = engines.create(name, job(tmp_path).config)
     request = chain.stage(chain.validate(job(tmp_path)), engine.input_dir)
-    prompt = chain.apply(chain.render(request), chain.load(request.config.workflow))
+    prompt = chain.draw(request).prompt
     late = Stop()
     for _ in range(100):
         stop = Stop()
