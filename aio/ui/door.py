@@ -40,7 +40,7 @@ def pairs(text: str, source: str) -> dict[str, str]:
         raise ConfigError(f"{source}: this is no name with a password; {_HELP}")
     if any(":" in name for name, _ in rows):
         raise ConfigError(f"{source}: a name holds no colon; {_HELP}")
-    return {name: word for name, word in rows}
+    return dict(rows)
 
 
 def known(given: str | None, page: Mapping[str, object]) -> dict[str, str]:
