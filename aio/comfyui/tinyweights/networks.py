@@ -99,7 +99,7 @@ class Networks:
         return tensors | {"spiece_model": torch.frombuffer(bytearray(_tokenizer(self.seed)), dtype=torch.uint8)}, None
 
     def _projection(self) -> tuple[dict[str, Any], Any]:
-        inner, tensors = GEMMA["hidden_size"] * (GEMMA["num_hidden_layers"] + 1), {}
+        inner, tensors = GEMMA["hidden_size"] * (GEMMA["num_hidden_layers"] + 1), dict[str, Any]()
         for name, width in (("video", TRANSFORMER["cross_attention_dim"]), ("audio", TRANSFORMER["audio_cross_attention_dim"])):
             key = f"text_embedding_projection.{name}_aggregate_embed"
             tensors |= {f"{key}.weight": self.normal(width, inner, std=inner**-0.5), f"{key}.bias": self.normal(width, std=0.0)}
