@@ -161,7 +161,8 @@ def _job(cfg: Any, command: Command) -> int:
     from hydra.core.hydra_config import HydraConfig
 
     try:
-        if HydraConfig.get().mode.name == "MULTIRUN":
+        mode = HydraConfig.get().mode
+        if mode is not None and mode.name == "MULTIRUN":
             from aio.sweep import worker
 
             return worker.work(cfg, command.config_dirs, command.texts, signals.guarded, report)

@@ -76,7 +76,7 @@ def read(path: Path) -> Iterator[dict[str, Any]]:
         while text := file.readline(LINE_MAX):
             begun, whole = whole, text.endswith("\n")
             try:
-                found = json_of(text) if begun else None   # not the rest of a line that is too long
+                found: Any = json_of(text) if begun else None   # not the rest of a line that is too long
             except ValueError:
                 continue
             if _sound(found):

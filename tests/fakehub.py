@@ -279,10 +279,10 @@ class _Handler(BaseHTTPRequestHandler):
         for at in range(0, len(body), CHUNK):
             if end is not None and at >= end:
                 self.close_connection = True
-                return
+                return None
             try:
                 self.wfile.write(body[at : at + CHUNK])
             except OSError:
-                return
+                return None
             if hub.delay:
                 time.sleep(hub.delay)

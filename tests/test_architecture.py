@@ -56,7 +56,7 @@ def imports(name: str) -> set[str]:
 
 
 def room(name: str) -> str:
-    return name.split(".")[0]
+    return name.split(".", maxsplit=1)[0]
 
 
 def test_every_module_has_a_room():

@@ -103,7 +103,7 @@ def test_debug_shows_the_traceback():
     ("words", "said"),
     [
         (["mode=lipsinc"], "Did you mean 'lipsync'?"),
-        (["preset=best", "prompt=x"], "Known: balanced, fast, quality"),
+        (["preset=best", "prompt=x"], f"Known: {', '.join(config.choices('preset'))}"),
         (["engine=cuda", "prompt=x"], "Known: auto, comfyui, preview"),
         (["mode=i2v", "prompt=x", "image=no.png"], "image: "),
         (["face.png"], "write field=value"),

@@ -7,13 +7,13 @@ import errno
 import hashlib
 import json
 import re
-import shutil
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 from av.bitstream import BitStreamFilterContext
+from chromium import CHROMIUM, MISSING
 from realcomfyui import comfy, comfy_folder  # noqa: F401
 
 from aio import config
@@ -28,7 +28,6 @@ from aio.values import Job
 
 RED, GREEN = (224, 32, 32), (32, 192, 64)
 SIZES = ((768, 512), (1280, 704), (704, 1280), (1920, 1088))
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
 
 
@@ -311,7 +310,7 @@ def screen():
     """Draws an mp4's first frame on a canvas in Chromium and reads it back."""
     sync_api = pytest.importorskip("playwright.sync_api")
     if CHROMIUM is None:
-        pytest.skip("no Chromium")
+        pytest.skip(MISSING)
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         page = browser.new_page()

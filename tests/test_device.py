@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import yaml
 from realcomfyui import comfy, comfy_folder  # noqa: F401  fixtures
@@ -15,7 +17,7 @@ from aio.graph.models import models_of
 from aio.machine import device
 from aio.values import Job
 
-MODES = ("mode=t2v", "mode=i2v", "mode=lipsync", "mode=style", "mode=keyframe", "mode=a2v")
+MODES = [f"mode={mode}" for mode in configuration.choices("mode")]
 
 
 @pytest.fixture
@@ -183,7 +185,7 @@ def test_the_text_encoder_in_4_bits_is_computed_on_the_cpu_of_a_mac_which_reads_
 
 
 @pytest.mark.comfyui
-@pytest.mark.parametrize(("mode", "preset"), list(zip(MODES, ("quality", "fast", "balanced", "fast", "quality", "fast"), strict=True)))
+@pytest.mark.parametrize(("mode", "preset"), list(zip(MODES, itertools.cycle(configuration.choices("preset")))))
 def test_a_run_in_16_bits_makes_no_number_of_a_type_that_mps_lacks(comfy, mode, preset):  # noqa: F811
     import torch
     from torch.utils._python_dispatch import TorchDispatchMode

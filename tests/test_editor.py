@@ -3,7 +3,6 @@
 import base64
 import importlib.util
 import json
-import shutil
 import socket
 import subprocess
 import sys
@@ -12,6 +11,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from chromium import CHROMIUM, MISSING
 from realcomfyui import why_not
 
 from aio import config as configuration
@@ -23,15 +23,13 @@ from aio.recipe import provenance
 from aio.stop import Stop
 from aio.values import ignore
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-
 
 def missing():
     """Why there is no editor here, empty where there is one. Its page is the package that ComfyUI's requirements.txt pins."""
     lacking = [name for name in ("comfyui_frontend_package", "playwright") if importlib.util.find_spec(name) is None]
     if lacking:
         return f"no editor: pip install --no-deps {' '.join(name.replace('_', '-') for name in lacking)} (versions: ComfyUI's requirements.txt)"
-    return why_not() or ("" if CHROMIUM else "no Chromium")
+    return why_not() or ("" if CHROMIUM else MISSING)
 
 
 pytestmark = [pytest.mark.slow, pytest.mark.comfyui, pytest.mark.skipif(bool(missing()), reason=missing())]

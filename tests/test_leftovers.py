@@ -167,7 +167,7 @@ def test_a_killed_run_leaves_nothing_for_ever(home):
         time.sleep(delay)
         child.kill()
         child.wait()
-    assert [path for path in working(home).iterdir()]
+    assert list(working(home).iterdir())
     for path in home.rglob("*"):
         if path.is_file():
             os.utime(path, (1e9, 1e9))

@@ -28,7 +28,7 @@ from aio.stop import Stop
 from aio.values import Event, Request, ignore
 
 WORKFLOWS = Path(__file__).resolve().parent.parent / "workflows"
-MODES = ("t2v", "i2v", "a2v", "lipsync", "keyframe", "style")
+MODES = sorted(path.stem for path in WORKFLOWS.glob("*.json"))
 STAGES = {"1": "Load", "24": "Sample", "40": "Decode", "43": "Save", "99": "Absent", "37": "Refine"}
 """As configs merge: what a later file adds stands at the end, though it runs earlier."""
 

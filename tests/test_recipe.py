@@ -151,7 +151,7 @@ def test_the_command_line_of_a_clip_makes_it(made, inputs, tmp_path, capsys):
 
 
 def test_an_input_is_found_by_its_content_beside_the_clip_or_here_or_is_given_again(made, inputs, tmp_path, monkeypatch):
-    monkeypatch.setattr("aio.replay.inputs.staging", lambda: [])
+    monkeypatch.setattr("aio.replay.inputs.staging", list)
     image = shutil.copy(inputs["image"], tmp_path / "face.png")
     video = made("mode=i2v", "prompt=x", f"image={image}", *SMALL)
     Path(image).rename(tmp_path / "outputs" / "renamed.png")

@@ -20,7 +20,7 @@ from aio.graph.shapes.values import Audio, AudioLatent, AVLatent, Images, Pictur
 from aio.values import Media
 
 WORKFLOWS = Path(__file__).resolve().parent.parent / "workflows"
-MODES = ("t2v", "i2v", "a2v", "lipsync", "keyframe", "style")
+MODES = sorted(path.stem for path in WORKFLOWS.glob("*.json"))
 
 
 def media(name: str) -> Media:

@@ -10,6 +10,7 @@ import subprocess
 from html.parser import HTMLParser
 
 import pytest
+from chromium import CHROMIUM, MISSING
 from PIL import Image
 
 from aio.cli import main
@@ -20,7 +21,6 @@ from aio.sweep import contact, sheet
 from aio.sweep import folder as store
 from aio.sweep.folder import Cell
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 EVIL = "</script><script>alert(1)</script> @CELLS@ & \"'<b>"
 
 
@@ -159,7 +159,7 @@ def test_the_template_is_offline():
     assert not re.search(r"https?://|//cdn|@import|url\(", text)
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
+@pytest.mark.skipif(CHROMIUM is None, reason=MISSING)
 def test_a_browser_shows_the_last_word_of_a_running_sweep(tmp_path):
     cells = [Cell(number, {"seed": str(number)}) for number in range(4)]
     shown = sheet.Sheet(tmp_path, cells)

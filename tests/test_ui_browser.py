@@ -6,12 +6,12 @@ make these tests slower.
 
 import json
 import re
-import shutil
 import time
 from pathlib import Path
 
 import pytest
 import uisite
+from chromium import CHROMIUM, MISSING
 
 from aio.config import choices, compose
 from aio.engines import create
@@ -22,8 +22,7 @@ pytest.importorskip("gradio")
 sync_api = pytest.importorskip("playwright.sync_api")
 
 expect = sync_api.expect
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=MISSING)
 
 ROOT = Path(__file__).resolve().parent.parent
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]

@@ -79,7 +79,7 @@ def _graph(job: Request) -> tuple[dict[str, tuple[str, ...]], list[tuple[str, An
     drawn = draw(job)
     driven, names = _driven(job.config, drawn.operations), _names(job.config, drawn.prompt)
     drives: dict[str, tuple[str, ...]] = {}
-    literals = []
+    literals: list[tuple[str, Any, tuple[str, ...]]] = []
     for node_id, node in drawn.prompt.items():
         for key, value in node["inputs"].items():
             where = f"{node['class_type']}.{key}"
@@ -115,7 +115,7 @@ def _fields(template: Any) -> frozenset[str]:
 
 def _names(config: Config, prompt: Prompt) -> dict[str, str]:
     """Node id -> its name: the mode's, else the key under which it was added, else its class, with the id where there are several."""
-    given = {node.id: name for name, node in reversed(config.nodes.items())}
+    given = {node.id: name for name, node in reversed(list(config.nodes.items()))}
     classes = [node["class_type"] for node_id, node in prompt.items() if node_id.isdigit() and node_id not in given]
     return {
         node_id: given.get(node_id) or (node_id if not node_id.isdigit() else node["class_type"] if classes.count(node["class_type"]) == 1

@@ -103,7 +103,7 @@ def prepared(case: Case, input_dir: Path) -> Drawn:
         AioError: as a run would.
     """
     config = case.config
-    params = {f.name: SAMPLES[f.type] for f in config.fields.values() if f.type in MEDIA_TYPES and not f.optional}
+    params: dict[str, Any] = {f.name: SAMPLES[f.type] for f in config.fields.values() if f.type in MEDIA_TYPES and not f.optional}
     params |= {f.name: "A cat walks" for f in config.fields.values() if f.type == "STRING" and f.default is None}
     params |= ({"seconds": SECONDS} if "seconds" in config.fields else {}) | dict(case.params)
     media = [f.name for f in config.fields.values() if f.type in MEDIA_TYPES and f.name in params]
@@ -180,9 +180,9 @@ def look(path: Path) -> Seen:
         picture, sound = container.streams.video[0], next(iter(container.streams.audio), None)
         pixels = [frame.to_ndarray(format="rgb24") for frame in container.decode(picture)]
         # The encoder pads sound to whole blocks of 1,024 samples; the container tells the true length.
-        length = float((sound.duration or 0) * sound.time_base) if sound else 0.0
+        length = float((sound.duration or 0) * (sound.time_base or 0)) if sound else 0.0
         return Seen(
-            picture.width, picture.height, len(pixels), float(picture.average_rate), sound.rate if sound else 0, length,
+            picture.width, picture.height, len(pixels), float(picture.average_rate or 0), sound.rate if sound else 0, length,
             statistics.fmean(float(frame.mean()) for frame in pixels), statistics.fmean(float(frame.std()) for frame in pixels),
             frozenset(container.metadata), hashlib.sha256(b"".join(frame.tobytes() for frame in pixels)).hexdigest())
 
@@ -230,7 +230,7 @@ def doctor(config_dirs: Sequence[Path] = (), modes: Sequence[str] = (), show: Ca
         missing = tinyweights.write(engine.folders.models, names)
         show(f"started on the CPU, tiny random weights made, in {time.monotonic() - began:.1f} s\n")
         show(f"{'mode':9} {'preset':9} {'variant':24} {'s':>5}  result")
-        rows = []
+        rows: list[Row] = []
         for case in todo:
             row = _differs(examine(case, engine, missing), rows)
             rows.append(row)

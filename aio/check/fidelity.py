@@ -176,8 +176,8 @@ def rows(modes: Sequence[str], config_dirs: Sequence[Path] = (), overrides: Sequ
     found: dict[str, list[Constant]] = defaultdict(list)
     for mode in own:
         try:
-            names = ([name for name in chosen[group] if name in configuration.choices(group)] for group in AXES[1:])
-            composed = list(shipped([mode], *names, config_dirs))
+            presets, models = ([name for name in chosen[group] if name in configuration.choices(group)] for group in AXES[1:])
+            composed = list(shipped([mode], presets, models, config_dirs))
             record = load(composed[0].choices["official"]) if composed else None
             if record is None:
                 continue

@@ -56,7 +56,7 @@ def document() -> str:
     Raises:
         ConfigError: a constant has no entry, several, or another value than its entry says.
     """
-    composed = [config for config in fidelity.shipped() if fidelity.load(config.choices.get("official"))]
+    composed = [config for config in fidelity.shipped() if fidelity.load(config.choices.get("official") or "")]
     parts = [HEAD]
     for name, configs in itertools.groupby(sorted(composed, key=lambda one: one.choices["official"]), key=lambda one: one.choices["official"]):
         record, mine = fidelity.load(name), list(configs)
@@ -71,7 +71,7 @@ def document() -> str:
 def _parts(record: Record, told: Sequence[Constant], configs: Sequence[Config]) -> Iterator[str]:
     """Sources, counts, a table for each heading, what is open, what has no reference."""
     yield from _sources(record)
-    names = {entry: [] for entry in ("official", "deliberate", "open")}
+    names: dict[str, list[Constant]] = {entry: [] for entry in ("official", "deliberate", "open")}
     for one in {(one.name, one.mode, one.preset, one.model): one for one in told}.values():
         names[record.of(one)[0].verdict].append(one)
     yield f"{len({one.name for one in told})} constants, in {sum(map(len, names.values()))} places (a constant in a mode, preset and model): " \

@@ -18,7 +18,7 @@ from aio.graph.schema import Input, NodeClass
 from aio.values import Operation, Prompt
 from aio.weights import registry
 
-_NUMBERS = {"INT": int, "FLOAT": (int, float)}
+_NUMBERS: dict[str, Any] = {"INT": int, "FLOAT": (int, float)}
 
 
 def faults(prompt: Prompt, schema: Mapping[str, NodeClass]) -> list[str]:

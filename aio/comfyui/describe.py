@@ -111,7 +111,7 @@ def _of_packs(root: Path, own: Path) -> dict[str, Any]:
 
 def _describe(cls: Any) -> dict[str, Any]:
     """The JSON form of a node class. ComfyUI's newer (V3) classes answer to the older names as well."""
-    kinds, outputs, inputs = cls.INPUT_TYPES(), cls.RETURN_TYPES, {}
+    kinds, outputs, inputs = cls.INPUT_TYPES(), cls.RETURN_TYPES, dict[str, Any]()
     for name, value in _flatten(kinds, "", None):
         if name in inputs:  # the same input under several options of a dynamic combo
             combo, keys = inputs[name]["when"]

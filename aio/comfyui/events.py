@@ -72,7 +72,8 @@ class Progress:
     ):
         self.weights, self.stages, self.on_event = dict(weights), stages, on_event
         self.stopped, self.interrupt = stopped, interrupt
-        self.stage, self.failure = "", None
+        self.stage = ""
+        self.failure: BaseException | None = None
         self.executed: list[str] = []
         self.cached: frozenset[str] = frozenset()
         self.began, self.opened = time.monotonic(), list[tuple[str, float]]()

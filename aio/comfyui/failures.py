@@ -38,7 +38,7 @@ def refused(error: Mapping[str, Any] | None, node_errors: Mapping[str, Any], pro
             details = str(fault.get("details") or "")
             lines.append(f"{where}: {fault['message']}{f' ({details})' if details not in ('', name) else ''}")
     if not lines and error:
-        node_id = (error.get("extra_info") or {}).get("node_id")
+        node_id = (error.get("extra_info") or {}).get("node_id", "")
         where = f"{workflow.title(prompt, node_id)}: " if node_id in prompt else ""
         kind = (error.get("extra_info") or {}).get("class_type")
         if error.get("type") == "missing_node_type" and kind:
@@ -68,7 +68,7 @@ def failed(error: BaseException, node_id: str, prompt: Prompt, stage: str, stage
     title = workflow.title(prompt, node_id)
     if not stage:   # the nodes that open stages were cached: the last one that this node builds on
         before = workflow.ancestors(prompt, node_id)
-        stage = next((name for key, name in reversed(stages.items()) if key in before), "")
+        stage = next((name for key, name in reversed(list(stages.items())) if key in before), "")
     where = f"{stage}: {title}" if stage else title
     reason = " ".join(f"{type(error).__name__}: {error}".split())[:500]
     facts = {"stage": stage, "node": node_id, "reason": reason}

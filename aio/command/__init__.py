@@ -154,8 +154,8 @@ def parse(argv: Sequence[str], verbs: Iterable[str]) -> Command:
         elif word in ("-m", "--multirun"):
             command.multirun = True
         elif word.split("=")[0] in ("--config-dir", "-cd"):
-            given = word.split("=", 1)[1] if "=" in word else (words.pop(0) if words else "")
-            command.config_dirs.append(_folder(given))
+            folder = word.split("=", 1)[1] if "=" in word else (words.pop(0) if words else "")
+            command.config_dirs.append(_folder(folder))
         elif word in _TAKES_VALUE:
             command.flags += [word, *words[:1]]
             del words[:1]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from types import TracebackType
-from typing import Any
+from typing import IO, Any, cast
 
 from aio.machine import terminal
 from aio.machine.outside import shown
@@ -30,7 +30,7 @@ class Console:
                 TextColumn("{task.description}", markup=False), BarColumn(bar_width=None), TextColumn("{task.fields[detail]}", markup=False),
                 TimeElapsedColumn(),
             )
-            screen = Rich(file=self.stream)
+            screen = Rich(file=cast("IO[str]", self.stream))
             live = Progress(*columns, console=screen, transient=True, redirect_stdout=False, redirect_stderr=False)
             with contextlib.suppress(Exception):   # a terminal that rich does not know gets plain lines
                 live.start()

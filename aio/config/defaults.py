@@ -46,6 +46,6 @@ def _named(config_path: str, data: Mapping[str, Any]) -> Iterator[str]:
             name, *names = str(key), *(value if isinstance(value, list) else [value])
             if name == "_self_" or name.startswith("override "):
                 continue
-            place = name.split(" ")[-1].partition("@")[0]
+            place = name.rsplit(" ", maxsplit=1)[-1].partition("@")[0]
             whole = place[1:] if place.startswith("/") else f"{config_path.rpartition('/')[0]}/{place}"
             yield from [whole] if not isinstance(entry, dict) else (f"{whole}/{each}" for each in names if isinstance(each, str))

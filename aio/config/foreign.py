@@ -77,7 +77,7 @@ def check(file: str, group: str, package: str | None, data: Mapping[str, Any]) -
 
 def _faults(group: str, package: str | None, data: Mapping[str, Any]) -> Iterator[str]:
     rule = "a file of --config-dir may only choose Hydra's launcher and sweeper, in its defaults list"
-    if group.split("/")[0] == "hydra" or _into_hydra(package or ""):
+    if group.split("/", maxsplit=1)[0] == "hydra" or _into_hydra(package or ""):
         yield f"it sets hydra.*: {rule}"
     if isinstance(data.get("hydra"), Mapping) and data["hydra"]:
         yield from (f"hydra.{key}: {rule}" for key in data["hydra"])

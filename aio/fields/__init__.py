@@ -140,7 +140,7 @@ def _crossed(fields: Mapping[str, Field], values: Mapping[str, Any], params: Map
     known, problems = {**presets, **values}, list[Problem]()
     for name, field in fields.items():
         other = fields.get(field.below or "")
-        pair = [known.get(one.name) for one in (field, other) if one and holds(one.when, known)]
+        pair: list[Any] = [known.get(one.name) for one in (field, other) if one and holds(one.when, known)]
         if other and len(pair) == 2 and None not in pair and not pair[0] < pair[1]:
             low, high = map(digits, pair)
             problem = (name, f"{low} is not below {other.name}, which is {high}; give less than {high}, or {other.name} above {low}")

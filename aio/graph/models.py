@@ -48,12 +48,12 @@ def models_of(prompt: Prompt, nodes: Mapping[str, NodeClass] | None = None) -> t
             if not isinstance(value, str) or "\n" in value:
                 continue
             if known is None:
-                folder, endings = "", GUESS_ENDINGS
+                folder, endings = "", tuple(GUESS_ENDINGS)
             else:
                 files = getattr(known.inputs.get(name), "files", None)
                 if not files or files in NOT_MODELS:
                     continue
-                folder, endings = ALIASES.get(files, files), MODEL_ENDINGS
+                folder, endings = ALIASES.get(files, files), tuple(MODEL_ENDINGS)
             if value.lower().endswith(endings):   # a list may also offer words, e.g. VAELoader's pixel_space
                 found.setdefault((folder, value), ModelRef(folder, value, node_id, name, guessed=known is None))
     return tuple(found.values())

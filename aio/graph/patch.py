@@ -119,7 +119,7 @@ class _Scope:
         return _TEMPLATE.sub(lambda match: str(self.call(match[1], match[2].split(","))), template)
 
     def call(self, name: str, args: list[str]) -> Any:
-        function = self.lookup(FUNCTIONS, name, "function") if name not in WORDS else None
+        function: Any = self.lookup(FUNCTIONS, name, "function") if name not in WORDS else None
         least, most = WORDS.get(name) or (len(inspect.signature(function).parameters),) * 2
         if not least <= len(args) <= most:
             raise self.fault(f"${{{name}:…}} takes {least}{' or more' if most > least else ''} names, found {','.join(args)!r}")

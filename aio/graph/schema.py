@@ -74,4 +74,4 @@ def load() -> Mapping[str, NodeClass]:
 def _input(name: str, raw: Mapping[str, Any]) -> Input:
     options, when = raw.get("options"), raw.get("when")
     frozen = {"options": options and tuple(options), "when": when and (when[0], tuple(when[1]))}
-    return Input(name, **(raw | frozen))
+    return Input(name, **{**raw, **frozen})

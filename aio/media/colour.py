@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from aio.errors import MediaError
 
 if TYPE_CHECKING:
-    from av.codec import CodecContext
+    from av.video.codeccontext import VideoCodecContext
 
 UNSAID, RGB, BT709, BT601 = 2, 0, 1, 6
 """H.273: no tag; no matrix; BT.709, whatever is tagged; the matrix of BT.601 (SMPTE 170M)."""
@@ -34,7 +34,7 @@ _WIDE = {9: "bt2020", 11: "smpte431", 12: "smpte432"}
 """Primaries of wide gamuts; those of BT.601 are so near BT.709's that no player turns one into the other."""
 
 
-def tag(context: CodecContext) -> None:
+def tag(context: VideoCodecContext) -> None:
     """Say of an encoder's stream that it is BT.709 in the range of video. `to_709` and `of_rgb` give such frames."""
     context.colorspace = context.color_primaries = context.color_trc = BT709
     context.color_range = LIMITED

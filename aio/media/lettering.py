@@ -42,7 +42,7 @@ class Face:
 
     def write(self, pen: Any, at: tuple[int, int], text: str, color: str) -> None:
         """Draw a text with a PIL.ImageDraw, its top left corner at `at`."""
-        x, y = at
+        x, y = float(at[0]), at[1]
         for char in text:
             width, mask = self._letter(char)
             pen.bitmap((round(x), y), mask, color)

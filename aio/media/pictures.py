@@ -84,10 +84,10 @@ def header(path: Path, limits: Limits = USUAL) -> Header:
     with _opened(path, limits) as image, _decoding(path):
         deep = any(";16" in str(part.args) for part in image.tile)
         turn = image.getexif().get(ORIENTATION, 1)
-        size = image.size[::-1] if turn in (5, 6, 7, 8) and image.format != "TIFF" else image.size   # of a TIFF Pillow tells the upright one
+        width, height = image.size[::-1] if turn in (5, 6, 7, 8) and image.format != "TIFF" else image.size   # of a TIFF Pillow tells the upright one
         plain = (image.format == "PNG" and image.mode == "RGB" and not deep and turn == 1
                  and "transparency" not in image.info and not _profile(image) and not getattr(image, "is_animated", False))
-        return Header(image.format or "", image.mode, *size, plain)
+        return Header(image.format or "", image.mode, width, height, plain)
 
 
 def examined(path: Path, limits: Limits = USUAL) -> tuple[bool, tuple[str, ...]]:
@@ -180,7 +180,7 @@ def _eight_bit(image: Image) -> Image:
     import numpy as np
     from PIL import Image
 
-    bits = image.tag_v2.get(258, (16,))[0] if image.format == "TIFF" else 16
+    bits = getattr(image, "tag_v2", {}).get(258, (16,))[0] if image.format == "TIFF" else 16
     white = 2**bits - 1
     return Image.fromarray(((np.asarray(image).astype(np.uint32) * 255 + white // 2) // white).clip(0, 255).astype(np.uint8))
 
@@ -229,7 +229,7 @@ def _opened(path: Path, limits: Limits) -> Iterator[Any]:
                 raise NotAPicture(f"{path.name} is no picture that aio reads; save it as JPEG or PNG") from None
             except Image.DecompressionBombError:
                 raise MediaError(f"{path.name} has far more than {limits.megapixels:g} megapixels (input.limits.megapixels); scale it down") from None
-            if image.format == "TIFF" and image.tag_v2.get(254) == 1 and any(tag in image.tag_v2 for tag in _RAW_TAGS):
+            if image.format == "TIFF" and (tags := getattr(image, "tag_v2", {})).get(254) == 1 and any(tag in tags for tag in _RAW_TAGS):
                 raise MediaError(f"{path.name} is a camera's RAW file, which aio does not read; save it as JPEG or PNG")
             file.seek(0)
             curve = _TRANSFER.search(file.read(65536)) if image.format in ("PNG", "AVIF") else None

@@ -178,7 +178,7 @@ def _facts(path: Path, kind: str, limits: Limits, container: Any, picture: Any, 
     fps = picture.average_rate or picture.guessed_rate or (found.seconds and found.count / found.seconds)
     if not fps:
         raise _Damaged("its frames have no time")
-    heard = tracks[1].first - found.first + tracks[1].seconds if sound is not None and tracks[1].first is not None else 0.0
+    heard = tracks[1].first - (found.first or 0.0) + tracks[1].seconds if sound is not None and tracks[1].first is not None else 0.0
     return Media(path, kind, found.width, found.height, found.count, float(fps), found.seconds, rate, channels, heard,
                  transparent=found.transparent, notes=found.notes)
 

@@ -55,7 +55,8 @@ class Fit:
     """
 
     def __init__(self, clip: Clip, aspect: Fraction):
-        self.clip, self.aspect, self.graph = clip, aspect, None
+        self.clip, self.aspect = clip, aspect
+        self.graph: Any = None
 
     def __call__(self, frame: Any) -> Any:
         import av

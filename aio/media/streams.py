@@ -46,7 +46,7 @@ def opened(path: Path, limits: Limits = USUAL) -> Iterator[av.container.InputCon
         options["max_pixels"] = str(round(limits.frame_megapixels * 1e6))
     with regular(path) as file:
         try:
-            container = av.open(_Nameless(file), options=options, metadata_errors="ignore")
+            container = av.open(_Nameless(file), "r", options=options, metadata_errors="ignore")
         except (OSError, av.error.FFmpegError):
             raise
         except Exception as error:
@@ -215,12 +215,12 @@ def write_mp4(
             frame = colour.of_rgb(frame)
             frame.pts, frame.time_base, frame.pict_type = index, 1 / rate, 0
             container.mux(video.encode(frame))
-            if audio is not None:  # side by side, so that the muxer need not hold either back
+            if audio is not None and sound is not None:  # side by side, so that the muxer need not hold either back
                 end = int(sample_rate / rate * (index + 1))
                 _encode(container, audio, sound[:, written:end], written, sample_rate)
                 written = max(written, end)
         container.mux(video.encode(None))
-        if audio is not None:
+        if audio is not None and sound is not None:
             _encode(container, audio, sound[:, written:], written, sample_rate)
             container.mux(audio.encode(None))
 

@@ -141,7 +141,7 @@ def _watched(frames: Iterable[Any], count: int, progress: _Progress, stop: Stop)
 
 def _quality(prompt: Prompt) -> dict[str, str]:
     """The crf that SaveVideo is to encode with, empty where it is left to choose."""
-    inputs = next((node["inputs"] for node in prompt.values() if node["class_type"] == "SaveVideo"), {})
+    inputs: Mapping[str, Any] = next((node["inputs"] for node in prompt.values() if node["class_type"] == "SaveVideo"), {})
     crf = inputs.get("codec.encoding.crf") if inputs.get("codec.encoding") == "re-encode" else None
     return {"crf": str(crf)} if isinstance(crf, (int, float)) else {}
 

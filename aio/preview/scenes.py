@@ -14,6 +14,7 @@ from aio.media.streams import frames_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+    from PIL.Image import Image as PictureImage  # where functions import the module of that name
 
 Size = tuple[int, int]
 Scene = Callable[[int], "Image"]
@@ -55,7 +56,7 @@ def drift(path: Path, size: Size, frames: int, seed: int, still: Picture) -> Sce
     large = _as_given(file, still.fits, (round(size[0] * ZOOM), round(size[1] * ZOOM)))
     angle = seed * 2.399963  # radians; the golden angle spreads the directions of neighbouring seeds
 
-    def at(frame: int) -> Image:
+    def at(frame: int) -> PictureImage:
         part = min(abs(frame - still.frame) / max(frames - 1, 1), 1.0)
         width, height = (round(side * (1 - part) + goal * part, 3) for side, goal in zip(large.size, size, strict=True))
         left = (large.width - width) / 2 * (1 + 0.8 * math.cos(angle))
@@ -84,7 +85,7 @@ def _fades(stills: list[tuple[int, Scene]]) -> Scene:
     """Each still at its frame; between two of them, the middle half of the time is a cross-fade."""
     from PIL import Image
 
-    def at(frame: int) -> Image:
+    def at(frame: int) -> PictureImage:
         before = [still for still in stills if still[0] <= frame] or stills[:1]
         after = [still for still in stills if still[0] > frame]
         (start, one), part = before[-1], 0.0
@@ -110,7 +111,7 @@ def glow(size: Size, frames: int, seed: int) -> Scene:
     colours = np.array([(20, 120, 130), (67, 56, 180), (150, 40, 90), (200, 120, 20)], np.float32)[random.permutation(4)]
     place, pace, phase = random.uniform(0.15, 0.85, (4, 2)), random.uniform(0.35, 0.8, (4, 2)), random.uniform(0, 6.28, (4, 2))
 
-    def at(frame: int) -> Image:
+    def at(frame: int) -> PictureImage:
         turn = 2 * math.pi * frame / max(frames, 48)
         field = np.empty((grid[1], grid[0], 3), np.float32)
         field[:] = SLATE

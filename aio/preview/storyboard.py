@@ -145,8 +145,7 @@ class Storyboard:
         made: list[tuple[str, scenes.Scene]] = []
         if video.control and isinstance(self.scene, scenes.Footage):
             footage = self.scene
-            small = {"resample": Image.Resampling.BILINEAR, "reducing_gap": 1.0}
-            made = [("source", lambda frame: footage.source(frame).resize(self.inset_size, **small))]
+            made = [("source", lambda frame: footage.source(frame).resize(self.inset_size, Image.Resampling.BILINEAR, reducing_gap=1.0))]
         images = [picture for picture in self.clip.pictures if picture.kind == "image"]
         made += [("style", scenes.drift(locate(picture.name), self.inset_size, self.clip.frames, 0, picture)) for picture in images[:1]]
         x, y = self.clip.width - self.margin - self.inset_size[0], self.margin

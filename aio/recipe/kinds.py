@@ -12,7 +12,7 @@ NAME = re.compile(r"[A-Za-z_]\w*(?:-\w+)*", re.ASCII)
 
 def alike(value: Any, now: Any) -> bool:
     """Whether two values are of the same kind; null goes with everything."""
-    kinds = (bool, (int, float), str, (list, tuple), Mapping)
+    kinds: tuple[Any, ...] = (bool, (int, float), str, (list, tuple), Mapping)
     kind = [next((index for index, one in enumerate(kinds) if isinstance(item, one)), None) for item in (value, now)]
     return None in kind or kind[0] == kind[1]
 

@@ -40,7 +40,7 @@ def checked(job: Job) -> Drawn:
     Raises:
         InvalidParams: every fault of every field and file at once, each naming field, value and remedy.
     """
-    config, problems = job.config, []
+    config, problems = job.config, list[Problem]()
     try:
         values = fields.check(config.fields, job.params, config.values, config.mode)
     except InvalidParams as error:
@@ -75,8 +75,8 @@ def checked(job: Job) -> Drawn:
 def _said(config: Config, values: Mapping[str, Any]) -> list[str]:
     """What the formats say of texts that are legal and have an effect."""
     known = {**config.values, **values}
-    texts = {name: field for name, field in config.fields.items() if field.format and values.get(name) and holds(field.when, known)}
-    return [f"{name}: {said}" for name, field in texts.items() if (said := formats.note(field.format, values[name]))]
+    texts = {name: field.format for name, field in config.fields.items() if field.format and values.get(name) and holds(field.when, known)}
+    return [f"{name}: {said}" for name, kind in texts.items() if (said := formats.note(kind, values[name]))]
 
 
 def _probed(config: Config, values: Mapping[str, Any], problems: list[Problem]) -> dict[str, Media]:

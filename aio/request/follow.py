@@ -39,7 +39,7 @@ def take(config: Config, values: Mapping[str, Any], found: Mapping[str, Media], 
     """
     taken = Taken()
     for field in config.fields.values():
-        if field.length_of in found:
+        if field.length_of and field.length_of in found:
             _length(field, values, found[field.length_of], taken)
     _size(config, values, found, {name for name, value in params.items() if value is not None}, taken)
     return taken
@@ -51,8 +51,8 @@ def inputs_of(field: Field) -> tuple[str, ...]:
 
 
 def _size(config: Config, values: Mapping[str, Any], found: Mapping[str, Media], given: set[str], taken: Taken) -> None:
-    sides = [config.fields.get(name) for name in geometry.SIZE]
-    if None in sides:
+    sides = [config.fields[name] for name in geometry.SIZE if name in config.fields]
+    if len(sides) < len(geometry.SIZE):
         return
     named = dict.fromkeys(name for side in sides for name in side.size_of)
     sources = {name: found[name] for name in named if name in found and found[name].width and found[name].height}

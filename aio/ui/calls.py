@@ -66,7 +66,7 @@ class Calls:
         if session is not None and not (isinstance(session, str) and NAME.fullmatch(session)):
             raise Refused(400, "session_hash: give at most 64 letters and digits.")
         if path.startswith(f"{API}/call/"):
-            return self._call(path.split("/")[-1], given, "/v2/" in path)
+            return self._call(path.rsplit("/", maxsplit=1)[-1], given, "/v2/" in path)
         if path.endswith("/queue/join") or "/run/" in path:
             index = given.get("fn_index")
             if type(index) is not int or index not in self.functions:

@@ -81,11 +81,11 @@ def read(overrides: Sequence[str] = (), config_dirs: Sequence[Path] = ()) -> tup
         raise AioError("\n".join(faults) or "there is no mode to show")
     settings = next(iter(found.values())).data["ui"]
     modes = {name: found[name] for name in _ordered("mode", found, settings)}
-    groups = [
+    presets, models, loras = (
         tuple(_choice(group, name, config_dirs) for name in _ordered(group, configuration.choices(group, config_dirs), settings))
         for group in ("preset", "model", "lora")
-    ]
-    return Catalogue(common, tuple(config_dirs), modes, *groups, settings), faults
+    )
+    return Catalogue(common, tuple(config_dirs), modes, presets, models, loras, settings), faults
 
 
 def _ordered(group: str, names: Iterable[str], settings: Mapping[str, Any]) -> list[str]:

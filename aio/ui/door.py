@@ -8,6 +8,7 @@ import hashlib
 import os
 import secrets
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from aio.errors import ConfigError
 from aio.ui.visitors import Rates, who
@@ -29,7 +30,7 @@ def pairs(text: str, source: str) -> dict[str, str]:
     """
     import yaml
 
-    found: object = [text.split(":", 1)]
+    found: Any = [text.split(":", 1)]
     if text.lstrip().startswith("["):
         try:
             found = yaml.load(text, yaml.BaseLoader)   # every word stays the text that it is
@@ -40,7 +41,7 @@ def pairs(text: str, source: str) -> dict[str, str]:
         raise ConfigError(f"{source}: this is no name with a password; {_HELP}")
     if any(":" in name for name, _ in rows):
         raise ConfigError(f"{source}: a name holds no colon; {_HELP}")
-    return {name: word for name, word in rows}
+    return dict(rows)
 
 
 def known(given: str | None, page: Mapping[str, object]) -> dict[str, str]:

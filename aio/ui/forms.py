@@ -25,7 +25,7 @@ CHOICES = ("preset", "model", "lora")
 SAID = 600
 """Characters of a message about a value."""
 
-_KINDS = {list: "list", dict: "mapping"}
+_KINDS: dict[type, str] = {list: "list", dict: "mapping"}
 _WANTED = {"IMAGE": "Add a picture", "AUDIO": "Add a sound", "VIDEO": "Add a video", "STRING": "Write a few words"}
 
 
@@ -165,7 +165,7 @@ class Form:
         config = self.compose(given)
         params = self.params(config, given)
         try:
-            drawn, missing = request.checked(Job(config, params)), frozenset()
+            drawn, missing = request.checked(Job(config, params)), frozenset[str]()
         except InvalidParams as error:
             kinds = {problem.type for problem in error.problems}
             if kinds != {"required_input_missing"}:

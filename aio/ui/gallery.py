@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 from aio.errors import MediaError
 from aio.media.bounds import USUAL
@@ -43,7 +44,7 @@ def still(video: Path, folder: Path) -> Path | None:
             with decoding(video):
                 container.seek((container.duration or 0) // 2)   # to the keyframe before the middle
                 frame = next(container.decode(stream), None)
-                picture = frame and frame.to_image()
+                picture: Any = frame and frame.to_image()
         if picture is None:
             return None
         picture.thumbnail((WIDTH, WIDTH))

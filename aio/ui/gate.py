@@ -54,7 +54,9 @@ class Gate:
     async def __call__(self, scope: dict[str, Any], receive: Callable[..., Any], send: Callable[..., Any]) -> None:
         """Let a request through, or refuse it."""
         if scope["type"] != "http":
-            return await self.app(scope, receive, send) if scope["type"] == "lifespan" else None
+            if scope["type"] == "lifespan":
+                await self.app(scope, receive, send)
+            return
         begun, held, cookie, heard = False, visitors.Who(), "", False
 
         async def hearing() -> dict[str, Any]:
@@ -124,7 +126,7 @@ class Gate:
         inner = secrets.compare_digest(headers.get(INNER, "").encode(), self.inner)
         return inner, None if inner else address
 
-    def _known_place(self, headers: Mapping[str, str]) -> None:
+    def _known_place(self, headers: Mapping[bytes, str]) -> None:
         """A page of this machine alone answers to its own names: another site's name that leads here is that site's script."""
         try:
             host = urlsplit(f"//{headers.get(b'host', '')}").hostname or ""

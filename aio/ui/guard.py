@@ -51,9 +51,11 @@ class Page(gr.Blocks):
         for index, part in enumerate(wanted):
             if isinstance(part, Raw) and part.takes_file:
                 file = await self.inbox.accept(values[index])
+                values[index] = None
                 if isinstance(file, Foreign):
-                    file, foreign[index] = None, file
-                values[index] = {"path": str(file), "orig_name": file.name, "meta": {"_type": "gradio.FileData"}} if file else None
+                    foreign[index] = file
+                elif file:
+                    values[index] = {"path": str(file), "orig_name": file.name, "meta": {"_type": "gradio.FileData"}}
             elif not part.stateful and (fault := _fault(values[index], self.characters)):   # gradio keeps what comes in
                 values[index], foreign[index] = None, Foreign(fault)
         if foreign and block_fn.api_visibility == "private" and not any(part.takes_file for part in wanted if isinstance(part, Raw)):

@@ -90,6 +90,7 @@ def endpoint(form: Form, desk: Desk) -> Any:
             if task.error is not None:
                 raise task.error
             made = task.artifacts
+            assert made is not None   # a run that is done has failed or made something
             recipe, command, file = await asyncio.to_thread(recipes.told, made.video, form.catalogue, desk.scratch / "recipes")
             seeds = {name: recipe["values"].get(name) for name, field in form.fields.items() if field.control_after_generate}
             desk.note(session, made.video, form.mode, seeds)
@@ -122,7 +123,8 @@ def validator(form: Form) -> Any:
         return [gr.validate(name not in problems, problems.get(name, "")) for name in given]
 
     word = inspect.Parameter.KEYWORD_ONLY
-    check.__signature__ = inspect.Signature([inspect.Parameter(name, word, default=None) for name in (*form.fields, *CHOICES)])
+    declared = inspect.Signature([inspect.Parameter(name, word, default=None) for name in (*form.fields, *CHOICES)])
+    vars(check)["__signature__"] = declared
     return check
 
 

@@ -27,7 +27,7 @@ def public(name: str, share: bool) -> bool:
 
 def _loopback(name: str) -> bool:
     try:
-        return ipaddress.ip_address(name.split("%")[0]).is_loopback
+        return ipaddress.ip_address(name.split("%", maxsplit=1)[0]).is_loopback
     except ValueError:
         pass
     try:

@@ -163,7 +163,7 @@ def make(field: Field, value: Any, follows: str | None, **look: Any) -> Any:
 def _choice(field: Field, value: Any, follows: str | None, words: dict[str, str], common: dict[str, Any]) -> Any:
     if field.type == "BOOLEAN" and follows is None:
         return Checkbox(bool(value), **words, **common)
-    options = ["true", "false"] if field.type == "BOOLEAN" else [option for option in field.options]
+    options = ["true", "false"] if field.type == "BOOLEAN" else list(field.options)
     if follows is not None:
         return Dropdown([(follows, ""), *((str(option), option) for option in options)], value="", filterable=False, **words, **common)
     kind = Radio if len(options) <= COMBO_RADIO else Dropdown

@@ -9,6 +9,7 @@ import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeGuard
 
 from aio.machine.outside import TEXT_MAX, json_of
 
@@ -65,7 +66,8 @@ def _header(path: Path, _inode: int, size: int, _mtime_ns: int) -> Header:
 
 def _tensor(name: str, entry: object, room: int) -> tuple[str, tuple[int, ...]]:
     """Type and shape of an entry that holds together with the `room` bytes behind the header."""
-    kind, shape, place = (entry.get(key) for key in ("dtype", "shape", "data_offsets")) if isinstance(entry, dict) else (None, None, None)
+    told: dict[str, Any] = entry if isinstance(entry, dict) else {}
+    kind, shape, place = told.get("dtype"), told.get("shape"), told.get("data_offsets")
     if not isinstance(kind, str) or not _counts(shape) or len(shape) > DIMENSIONS or not _counts(place) or len(place) != 2:
         raise ValueError(f"its header's entry {name[:80]!r} has no type, shape and place")
     begin, end = place
@@ -76,6 +78,6 @@ def _tensor(name: str, entry: object, room: int) -> tuple[str, tuple[int, ...]]:
     return kind, tuple(shape)
 
 
-def _counts(value: object) -> bool:
+def _counts(value: object) -> TypeGuard[list[int]]:
     """Whether a value is a list of whole numbers of a size that a file can have."""
     return isinstance(value, list) and all(type(item) is int and 0 <= item < 2**63 for item in value)

@@ -178,7 +178,7 @@ def _hostile(visitor: Visitor, random: Random, secret: Path, fakes: Mapping[str,
             {"path": path, "meta": None}, {"path": None, "url": f"file://{path}"}, {"url": f"{visitor.url}/gradio_api/file={path}"},
             {"path": f"file://{path}"}, {"path": f"{visitor.url}/gradio_api/file={path}", "meta": {"_type": "gradio.FileData"}}))
         mode, fields = random.choice(list(INPUTS.items()))
-        return mode, {**SMALL, **{name: shape for name in fields}}, False
+        return mode, {**SMALL, **dict.fromkeys(fields, shape)}, False
     if pick < 0.6:   # a file that is no picture, sound or video
         name = random.choice(list(fakes))
         mode, field = random.choice((("i2v", "image"), ("a2v", "audio"), ("style", "video")))

@@ -35,8 +35,8 @@ def run(command: Sequence[str], remedy: str, on_event: OnEvent = ignore, stage: 
     tail: deque[str] = deque(maxlen=_TAIL)
     kept: list[str] = []
     try:
-        pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-        process = subprocess.Popen(command, **pipes, text=True, errors="replace", env=environment())
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                   errors="replace", env=environment())
     except FileNotFoundError:
         raise EngineError(f"{command[0]} is not installed: install it and run setup again") from None
     except OSError as error:

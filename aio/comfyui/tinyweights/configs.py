@@ -7,7 +7,9 @@ connectors, 64 mel bins in stereo, 256 wide attention heads of Gemma 3, multiple
 
 from __future__ import annotations
 
-TRANSFORMER = {   # the switches of LTX-2.3 (its checkpoints' metadata), one block, two narrow heads
+from typing import Any
+
+TRANSFORMER: dict[str, Any] = {   # the switches of LTX-2.3 (its checkpoints' metadata), one block, two narrow heads
     "_class_name": "AVTransformer3DModel", "in_channels": 128, "out_channels": 128, "audio_in_channels": 128, "audio_out_channels": 128,
     "num_layers": 1, "num_attention_heads": 2, "attention_head_dim": 32, "audio_num_attention_heads": 2, "audio_attention_head_dim": 16,
     "cross_attention_dim": 64, "audio_cross_attention_dim": 32, "caption_channels": 64, "positional_embedding_type": "rope",
@@ -44,7 +46,7 @@ AUDIO_VAE = {
 
 _GENERATOR = {"upsample_initial_channel": 16, "resblock": "AMP1", "activation": "snakebeta", "resblock_kernel_sizes": [3],
               "resblock_dilation_sizes": [[1, 3, 5]], "stereo": True, "use_tanh_at_final": False, "use_bias_at_final": False}
-VOCODER = {   # 16 kHz, then the bandwidth extension to 48 kHz; the rates multiply to the hop, times three in the extension
+VOCODER: dict[str, Any] = {   # 16 kHz, then the bandwidth extension to 48 kHz; the rates multiply to the hop, times three in the extension
     "vocoder": {**_GENERATOR, "upsample_rates": [10, 16], "upsample_kernel_sizes": [20, 32]},
     "bwe": {**_GENERATOR, "upsample_rates": [15, 16], "upsample_kernel_sizes": [31, 32], "input_sampling_rate": 16000,
             "output_sampling_rate": 48000, "hop_length": 80, "n_fft": 512, "num_mels": 64},
@@ -53,7 +55,7 @@ VOCODER = {   # 16 kHz, then the bandwidth extension to 48 kHz; the rates multip
 UPSCALER = {"_class_name": "LatentUpsampler", "in_channels": 128, "mid_channels": 32, "num_blocks_per_stage": 1, "dims": 3,
             "spatial_upsample": True, "temporal_upsample": False, "spatial_scale": 2.0, "rational_resampler": False}
 
-GEMMA = {"vocab_size": 512, "hidden_size": 64, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 1,
+GEMMA: dict[str, Any] = {"vocab_size": 512, "hidden_size": 64, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 1,
          "num_key_value_heads": 1}
 
 DINO = {"hidden_size": 64, "num_attention_heads": 1, "num_hidden_layers": 4, "layer_norm_eps": 1e-6, "use_swiglu_ffn": False}

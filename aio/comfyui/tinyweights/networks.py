@@ -99,7 +99,7 @@ class Networks:
         return tensors | {"spiece_model": torch.frombuffer(bytearray(_tokenizer(self.seed)), dtype=torch.uint8)}, None
 
     def _projection(self) -> tuple[dict[str, Any], Any]:
-        inner, tensors = GEMMA["hidden_size"] * (GEMMA["num_hidden_layers"] + 1), {}
+        inner, tensors = GEMMA["hidden_size"] * (GEMMA["num_hidden_layers"] + 1), dict[str, Any]()
         for name, width in (("video", TRANSFORMER["cross_attention_dim"]), ("audio", TRANSFORMER["audio_cross_attention_dim"])):
             key = f"text_embedding_projection.{name}_aggregate_embed"
             tensors |= {f"{key}.weight": self.normal(width, inner, std=inner**-0.5), f"{key}.bias": self.normal(width, std=0.0)}
@@ -148,9 +148,9 @@ class Networks:
             model = rtdetr_v4.RTv4(enc_h=DETECTOR["enc_h"], dtype=torch.float32, device="cpu", operations=comfy.ops.disable_weight_init)
         made = ("anchors", "valid_mask", "num_batches_tracked")   # made anew by the class; one holds infinity
         tensors = {key: value for key, value in self.fill(model).items() if not key.endswith(made)}
-        for key in tensors:
+        for key, tensor in tensors.items():
             if key.startswith("decoder.dec_score_head.") and key.endswith(".bias"):
-                tensors[key][0] += 4   # the first class is a person: there is always somebody
+                tensor[0] += 4   # the first class is a person: there is always somebody
         tensors["decoder.pre_bbox_head.layers.2.bias"][2:] -= 1.5   # and small, so that drawing it takes no time
         return tensors, None
 

@@ -127,11 +127,11 @@ def interpret(prompt: Prompt, media: Callable[[str], Media], schema: Mapping[str
             used[source] = max(used[source], slot + 1)
     shapes: Shapes = {}
     for node_id in _order(prompt):
-        class_type, node = prompt[node_id]["class_type"], Node(prompt, node_id, shapes, functools.partial(_given, media))
+        class_type, here = prompt[node_id]["class_type"], Node(prompt, node_id, shapes, functools.partial(_given, media))
         known = (schema or {}).get(class_type)
         outputs = known.outputs if known else ("*",) * used[node_id]
         with _told(prompt, node_id):
-            shapes[node_id] = RULES[class_type](node) if class_type in RULES else _hand_on(node, outputs)
+            shapes[node_id] = RULES[class_type](here) if class_type in RULES else _hand_on(here, outputs)
     return shapes
 
 

@@ -5,6 +5,7 @@ Whatever can be known beforehand is: what the Hub holds, how the models folder t
 
 from __future__ import annotations
 
+import functools
 import os
 import threading
 import time
@@ -153,7 +154,7 @@ def _ask(
         if time.monotonic() - started > _QUIET_SECONDS:
             on_event(Event("download", f"Asking the Hub about {named([entry.name for entry in entries])}"))
 
-    answers = together([lambda one=one: asked(one) for one in entries], stop, tick, 8)
+    answers = together([functools.partial(asked, one) for one in entries], stop, tick, 8)
     problems += [str(answer) for answer in answers if isinstance(answer, AioError)]
     return {entry.name: answer for entry, answer in zip(entries, answers, strict=True) if isinstance(answer, Transfer)}
 
@@ -175,7 +176,7 @@ def _fetch(transfers: Sequence[Transfer], on_event: OnEvent, rules: Rules) -> di
     total = sum(transfer.size for transfer in transfers)
     label = f"Downloading {named([transfer.entry.name for transfer in transfers])}"
     tick = progress(label, lambda: sum(transfer.done for transfer in transfers), total, on_event)
-    blobs = together([lambda one=one: hub.fetch(one, stop, rules) for one in transfers], stop, tick, rules.parallel)
+    blobs = together([functools.partial(hub.fetch, one, stop, rules) for one in transfers], stop, tick, rules.parallel)
     return {one.entry.name: blob for blob, one in zip(blobs, transfers, strict=True)}
 
 
@@ -211,4 +212,4 @@ def _copy(copies: Sequence[tuple[Path, _Task]], models_dir: Path, on_event: OnEv
         want = task.transfer.sha256 if task.transfer else disk.expected(task.state.entry, source)
         place.copy(source, task.target, models_dir, want, count, stop)
 
-    together([lambda pair=pair: one(*pair) for pair in copies], stop, tick, 1)
+    together([functools.partial(one, *pair) for pair in copies], stop, tick, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import threading
@@ -40,7 +41,7 @@ def check(states: Sequence[ModelStatus], models_dir: Path, on_event: OnEvent, ve
     if todo:
         label = f"Checking {named([state.name for state in todo.values()])}"
         tick = progress(label, lambda: done[0], total, on_event)
-        found = together([lambda path=path: digest(path) for path in todo], stop, tick, rules.parallel)
+        found = together([functools.partial(digest, path) for path in todo], stop, tick, rules.parallel)
         for (path, state), (identity, sha256) in zip(todo.items(), found, strict=True):
             hashes[identity] = sha256
             if sha256 != disk.expected(state.entry, path):

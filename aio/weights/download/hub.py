@@ -42,12 +42,13 @@ def described(entry: RegistryEntry, cache: Path, path: str, revision: str, rules
     meta = get_hf_file_metadata(url, timeout=rules.answer_s, endpoint=endpoint, library_name="aio")
     etag = meta.etag or ""
     sha256 = etag if len(etag) == 64 else entry.sha256
-    if meta.size is None or not all(re.fullmatch(r"[\w-]+", word or "") for word in (etag, meta.commit_hash)):   # they name files
+    commit = meta.commit_hash or ""
+    if meta.size is None or not all(re.fullmatch(r"[\w-]+", word) for word in (etag, commit)):   # they name files
         raise ModelMissing(f"{entry.name}: {remedies.no_hub(url)}")
     if sha256 is None:
         raise ModelMissing(f"{entry.name}: the Hub gives no sha256 for it; write one into its registry entry")
-    url = hf_hub_url(entry.repo, path, revision=meta.commit_hash, endpoint=endpoint)   # main may move meanwhile
-    found = Transfer(entry, path, url, etag, meta.commit_hash, meta.size, sha256, disk.repo_folder(entry, cache))
+    url = hf_hub_url(entry.repo, path, revision=commit, endpoint=endpoint)   # main may move meanwhile
+    found = Transfer(entry, path, url, etag, commit, meta.size, sha256, disk.repo_folder(entry, cache))
     found.done = found.part.stat().st_size if found.part.is_file() else 0
     return found
 
@@ -133,7 +134,8 @@ def _all(transfer: Transfer, part: Any, line: Line, stop: threading.Event, rules
 
     failures = 0
     while transfer.done < transfer.size:
-        before, started, cause, pause = transfer.done, time.monotonic(), None, 0.0
+        before, started, pause = transfer.done, time.monotonic(), 0.0
+        cause: Exception | None = None
         try:
             _stream(transfer, part, line)
         except Refused as error:

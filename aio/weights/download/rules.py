@@ -62,4 +62,4 @@ def parse(given: Mapping[str, Any] | Rules | None) -> Rules:
             kept[name] = int(value) if name in _WHOLE else float(value)
     if faults:
         raise ConfigError("\n".join(faults))
-    return Rules(**kept)
+    return Rules(**dict[str, Any](kept))

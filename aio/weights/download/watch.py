@@ -76,7 +76,7 @@ class Line:
         self._sockets: list[Any] = []
 
     def _trace(self, name: str, info: dict[str, Any]) -> None:
-        stream = info.get("return_value")
+        stream: Any = info.get("return_value")
         if hasattr(stream, "get_extra_info"):   # a new connection, or its TLS layer
             self._sockets.append(stream.get_extra_info("socket"))
 

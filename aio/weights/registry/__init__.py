@@ -83,7 +83,7 @@ def _found(
         folder = next((path.relative_to(models_dir).parts[0] for path in models_dir.glob(f"*/{escape(ref.name)}")), "")
     places = [models_dir / name / ref.name for name in (folder, ALSO.get(folder)) if name is not None] if models_dir else []
     linked = next((place for place in places if place.is_file()), None)
-    path, state = (linked, "present") if linked else (entry and disk.cached(entry, cache), "cached")
+    path, state = (linked, "present") if linked else (disk.cached(entry, cache) if entry else None, "cached")
     if path is None:
         size, state = (entry.size, "missing") if entry else (None, "unknown")
         return ModelStatus(ref.name, folder, size, state, entry=entry, node=ref.node)

@@ -41,8 +41,10 @@ def blob_behind(path: Path) -> Path | None:
 
 def expected(entry: RegistryEntry | None, path: Path) -> str | None:
     """The sha256 that a file must have: the registry's, else the name of the cache blob behind it, else None."""
-    if entry is None or entry.sha256:
-        return entry and entry.sha256
+    if entry is None:
+        return None
+    if entry.sha256:
+        return entry.sha256
     blob = blob_behind(path)
     return blob.name if blob and _SHA256.fullmatch(blob.name) else None
 
@@ -69,8 +71,8 @@ def cached(entry: RegistryEntry, cache: Path) -> Path | None:
         if not COMMIT.fullmatch(commit):
             return None
     pointer = folder / "snapshots" / commit / entry.path
-    blob = blob_behind(pointer)
-    moved_on = entry.sha256 and blob and _SHA256.fullmatch(blob.name)   # else it were found above: main is another file by now
+    behind = blob_behind(pointer)
+    moved_on = entry.sha256 and behind and _SHA256.fullmatch(behind.name)   # else it were found above: main is another file by now
     return pointer if pointer.is_file() and not moved_on else None
 
 
