@@ -222,7 +222,7 @@ def test_all_faults_of_a_file_are_told_at_once_with_key_value_and_what_is_legal(
         "fields: {crf: {type: FLOT, min: a}}\nnodes: {save: {id: 43}}\nvalues: {1: x}\n"
     )).splitlines()
     for words in (
-        "comfyui: unknown key 'mirrr'. Did you mean 'mirror'?",
+        "comfyui.mirrr: unknown key. Did you mean 'mirror'?",
         "platform.runs: 'many' is not a whole number", "duration.card_factor: 'fast' is not a number", "duration.step_ms: expected 2 values, found 1",
         "fields.crf.min: 'a' is not a number", "nodes.save.id: 43 is not text; put it in quotes", "values: the key 1 is not text; put it in quotes",
     ):
@@ -232,7 +232,7 @@ def test_all_faults_of_a_file_are_told_at_once_with_key_value_and_what_is_legal(
 @pytest.mark.parametrize(("text", "words"), [
     ("fields: {crf: {type: FLOT}}", "fields.crf: unknown type 'FLOT'. Did you mean 'FLOAT'?"),
     ("patches: {mine: {when: {cfg: {abov: 1}}, operations: []}}", "mode/mine.yaml: patches.mine.when.cfg: unknown word 'abov'"),
-    ("patches: {mine: {operatons: []}}", "mode/mine.yaml: patches.mine: unknown key 'operatons'. Did you mean 'operations'?"),
+    ("patches: {mine: {operatons: []}}", "mode/mine.yaml: patches.mine.operatons: unknown key. Did you mean 'operations'?"),
 ])
 def test_a_fault_that_a_type_cannot_say(text, words, said):
     assert words in said(MODE + text)
