@@ -9,17 +9,17 @@ from __future__ import annotations
 import dataclasses
 import functools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from aio.config import checks, files, following, foreign, typed
+from aio.config import blame, checks, files, following, foreign, typed
 from aio.config.checks import is_text
 from aio.config.composing import alone, composed, explain, params_of, register, searched, standing
 from aio.config.places import CONF, WORKFLOWS, choice, choices, facts, groups, many, settled, usual
 from aio.config.quoting import LITERAL, escaped
-from aio.config.sections import Mode, Node, Sections
+from aio.config.sections import Mode, Node, Root, Sections
 from aio.config.words import Words, picked, sort
 from aio.errors import AioError, ConfigError, nearest
 from aio.fields import TYPES, Field
@@ -128,7 +128,7 @@ def build(cfg: Any, config_dirs: Sequence[Path] = (), given: Words | None = None
     if any(fault.startswith("mode:") for fault in faults):
         faults.append("a mode's file begins with `# @package _global_` and says mode: {name: …, title: …, workflow: …}")
     if root is None or faults:
-        raise ConfigError("\n".join(faults))
+        raise _refused(faults, config_dirs, given)
     mode = root.mode
     patches = [_patch(name, item, faults) for name, item in root.patches.items()]
     faults += [fault for key, item in root.fields.items() for fault in _field_faults(key, item, root.fields)]
@@ -136,8 +136,9 @@ def build(cfg: Any, config_dirs: Sequence[Path] = (), given: Words | None = None
     faults += [fault for key, note in root.notes.items() for fault in _condition_faults(f"notes.{key}.when", note.when)]
     if not re.fullmatch(r"(?!\.)[^/\\\x00-\x1f]+", mode.name):
         faults.append(f"mode.name: {mode.name!r} is no plain name; results are called after it")
+    faults += _strangers(root, config_dirs, given)
     if faults:
-        raise ConfigError("\n".join(f"mode {mode.name}: {fault}" for fault in faults))
+        raise _refused(faults, config_dirs, given)
     return Config(
         mode=mode.name,
         title=mode.title or mode.name,
@@ -153,6 +154,29 @@ def build(cfg: Any, config_dirs: Sequence[Path] = (), given: Words | None = None
         examples=root.examples,
         **{section.name: getattr(root, section.name) for section in dataclasses.fields(Sections)},
     )
+
+
+def _refused(faults: Sequence[str], config_dirs: Sequence[Path], given: Words | None) -> ConfigError:
+    """Every fault with the file that holds its key."""
+    from aio.config.sources import read
+
+    keys = [word.lstrip("+~").partition("=")[0] for word in (*given.hydra, *given.texts)] if given else []
+    words = [key for key in keys if key not in groups(config_dirs)]   # a choice names a file
+    return ConfigError("\n".join(blame.named(faults, list(read), config_dirs, words)))
+
+
+def _strangers(root: Root, config_dirs: Sequence[Path], given: Words | None) -> Iterator[str]:
+    """Names of nodes, fields and values that nothing has. A value that only other modes have is legal: presets serve them all."""
+    left_out = {word.removeprefix("~nodes.") for word in given.hydra} if given else set()
+    for key in sorted(root.stages.keys() - root.nodes.keys() - left_out):
+        yield f"stages.{key}: no node of the mode.{nearest(key, root.nodes)} Nodes: {', '.join(root.nodes)}"
+    for index, example in enumerate(root.examples):
+        for key in sorted(example.keys() - root.fields.keys()):
+            yield f"examples[{index}].{key}: no field of the mode.{nearest(key, root.fields)} Fields: {', '.join(root.fields)}"
+    if others := root.values.keys() - root.fields.keys():
+        known = blame.values(config_dirs)
+        for key in sorted(others - known):
+            yield f"values.{key}: no field, no condition and no template of any mode has it.{nearest(key, known)}"
 
 
 def _resolved(cfg: Any, given: Words | None) -> dict[str, Any]:
