@@ -1,7 +1,11 @@
 """Configuration: compose Hydra's groups into one immutable Config.
 
 places.py says where files lie and which choices there are, words.py reads overrides as people type them, files.py reads YAML within
-bounds, foreign.py says what a file from outside may do, sources.py brings both to Hydra, sections.py declares what is legal.
+bounds, foreign.py says what a file from outside may do, sources.py brings both to Hydra, sections.py declares what is legal, blame.py says which file is at fault.
+
+Sections are plain dataclasses, read by typed.py and not by pydantic: measured, that costs every start 0.1 s to import and another 0.1 s to
+prepare six of the sections, where typed.py takes 6 ms for all of a composition; and its sentences would have to be written anew to name the
+nearest key. Declared types are asked for by key as well (`kind_of`), which both would need.
 """
 
 from __future__ import annotations
