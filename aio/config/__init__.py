@@ -1,11 +1,10 @@
 """Configuration: compose Hydra's groups into one immutable Config.
 
-places.py says where files lie and which choices there are, words.py reads overrides as people type them, files.py reads YAML within
-bounds, foreign.py says what a file from outside may do, sources.py brings both to Hydra, sections.py declares what is legal, blame.py says which file is at fault.
+places.py says where files lie and which choices there are, words.py reads overrides as people type them, files.py reads YAML in bounds,
+foreign.py says what a file from outside may do, sources.py brings both to Hydra, sections.py declares what is legal, blame.py names files.
 
-Sections are plain dataclasses, read by typed.py and not by pydantic: measured, that costs every start 0.1 s to import and another 0.1 s to
-prepare six of the sections, where typed.py takes 6 ms for all of a composition; and its sentences would have to be written anew to name the
-nearest key. Declared types are asked for by key as well (`kind_of`), which both would need.
+Sections are plain dataclasses, read by typed.py, not pydantic's: measured, that costs 0.1 s of every start to import and 0.1 s more to
+prepare six of them, where typed.py reads a whole composition in 6 ms, and its sentences would lack the nearest key.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ from aio.config.checks import is_text
 from aio.config.composing import alone, composed, explain, params_of, register, searched, standing
 from aio.config.places import CONF, WORKFLOWS, choice, choices, facts, groups, many, settled, usual
 from aio.config.quoting import LITERAL, escaped
-from aio.config.sections import Mode, Node, Root, Sections
+from aio.config.sections import Mode, Node, Sections
 from aio.config.words import Words, picked, sort
 from aio.errors import AioError, ConfigError, nearest
 from aio.fields import TYPES, Field
@@ -140,7 +139,7 @@ def build(cfg: Any, config_dirs: Sequence[Path] = (), given: Words | None = None
     faults += [fault for key, note in root.notes.items() for fault in _condition_faults(f"notes.{key}.when", note.when)]
     if not re.fullmatch(r"(?!\.)[^/\\\x00-\x1f]+", mode.name):
         faults.append(f"mode.name: {mode.name!r} is no plain name; results are called after it")
-    faults += _strangers(root, config_dirs, given)
+    faults += blame.strangers(root, config_dirs, given.hydra if given else ())
     if faults:
         raise _refused(faults, config_dirs, given)
     return Config(
@@ -167,20 +166,6 @@ def _refused(faults: Sequence[str], config_dirs: Sequence[Path], given: Words | 
     keys = [word.lstrip("+~").partition("=")[0] for word in (*given.hydra, *given.texts)] if given else []
     words = [key for key in keys if key not in groups(config_dirs)]   # a choice names a file
     return ConfigError("\n".join(blame.named(faults, list(read), config_dirs, words)))
-
-
-def _strangers(root: Root, config_dirs: Sequence[Path], given: Words | None) -> Iterator[str]:
-    """Names of nodes, fields and values that nothing has. A value that only other modes have is legal: presets serve them all."""
-    left_out = {word.removeprefix("~nodes.") for word in given.hydra} if given else set()
-    for key in sorted(root.stages.keys() - root.nodes.keys() - left_out):
-        yield f"stages.{key}: no node of the mode.{nearest(key, root.nodes)} Nodes: {', '.join(root.nodes)}"
-    for index, example in enumerate(root.examples):
-        for key in sorted(example.keys() - root.fields.keys()):
-            yield f"examples[{index}].{key}: no field of the mode.{nearest(key, root.fields)} Fields: {', '.join(root.fields)}"
-    if others := root.values.keys() - root.fields.keys():
-        known = blame.values(config_dirs)
-        for key in sorted(others - known):
-            yield f"values.{key}: no field, no condition and no template of any mode has it.{nearest(key, known)}"
 
 
 def _resolved(cfg: Any, given: Words | None) -> dict[str, Any]:

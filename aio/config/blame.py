@@ -11,7 +11,8 @@ from typing import Any
 
 from aio.config import files
 from aio.config.places import CONF
-from aio.errors import ConfigError
+from aio.config.sections import Root
+from aio.errors import ConfigError, nearest
 
 _PACKAGE = re.compile(r"\A(?:#[^\n]*\n)*?#\s*@package\s+(\S+)")
 _TEMPLATE = re.compile(r"\$\{\w+:([^{}]*)\}|\$\{values\.(\w+)\}")
@@ -58,6 +59,20 @@ def _holds(data: Any, key: str | None) -> bool:
     return any(
         key == name or (key.startswith(f"{name}[") or (key.startswith(f"{name}.") and _holds(data[name], key[len(name) + 1:])))
         for name in map(str, data))
+
+
+def strangers(root: Root, config_dirs: Sequence[Path], words: Sequence[str]) -> Iterator[str]:
+    """Names of nodes, fields and values that nothing has. A value that only other modes have is legal: presets serve them all."""
+    left_out = {word.removeprefix("~nodes.") for word in words}
+    for key in sorted(root.stages.keys() - root.nodes.keys() - left_out):
+        yield f"stages.{key}: no node of the mode.{nearest(key, root.nodes)} Nodes: {', '.join(root.nodes)}"
+    for index, example in enumerate(root.examples):
+        for key in sorted(example.keys() - root.fields.keys()):
+            yield f"examples[{index}].{key}: no field of the mode.{nearest(key, root.fields)} Fields: {', '.join(root.fields)}"
+    if others := root.values.keys() - root.fields.keys():
+        known = values(config_dirs)
+        for key in sorted(others - known):
+            yield f"values.{key}: no field, no condition and no template of any mode has it.{nearest(key, known)}"
 
 
 def values(config_dirs: Sequence[Path]) -> set[str]:
