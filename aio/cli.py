@@ -24,9 +24,10 @@ from aio.command.console import Console
 from aio.command.usage import expect, unknown
 from aio.config import Config
 from aio.errors import AioError, Cancelled, ConfigError, InputError
+from aio.job import Job
 from aio.machine import faults, folders, paths, signals, terminal
 from aio.machine.faults import report
-from aio.values import Event, Job
+from aio.values import Event
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -201,7 +202,7 @@ def _regenerate(command: Command) -> int:
     from aio.comfyui import describe, location
     from aio.graph.schema import FILE
 
-    found = location.find(command.compose().data["comfyui"])
+    found = location.find(command.compose().comfyui)
     if found is None:
         raise ConfigError("check --regenerate-schema needs ComfyUI: run `python -m aio setup`, or set AIO_COMFYUI_DIR")
     FILE.write_text(describe.regenerate(found.path, folders.ROOT / "nodes"), encoding="utf-8")
@@ -214,7 +215,7 @@ def plan(command: Command) -> int:
     from aio.check import plan as planning
     from aio.comfyui.location import known_models
 
-    made = planning.plan(Job(command.compose(), command.params), known_models(command.compose().data["comfyui"]))
+    made = planning.plan(Job(command.compose(), command.params), known_models(command.compose().comfyui))
     if "json" in command.options:
         terminal.answer(json.dumps(made.as_dict(), indent=2, ensure_ascii=False), exact=True)
     else:

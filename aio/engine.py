@@ -8,8 +8,9 @@ from types import MappingProxyType
 from typing import Protocol
 
 from aio.config import Config
+from aio.job import Request
 from aio.stop import Stop
-from aio.values import Artifacts, OnEvent, Prompt, Request
+from aio.values import Artifacts, OnEvent, Prompt
 
 NO_METADATA: Mapping[str, str] = MappingProxyType({})
 

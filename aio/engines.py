@@ -5,15 +5,15 @@ from __future__ import annotations
 import importlib
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from aio.config import Config, choices, facts
+from aio.config.platform import Device
 from aio.engine import Engine
 from aio.errors import ConfigError, EngineError
 from aio.machine import paths
 from aio.machine.device import device
 
-DEVICES = ("cuda", "mps", "cpu")
 _engines: dict[tuple[int, str, str], Engine] = {}
 
 
@@ -51,10 +51,10 @@ def _pick(config: Config, found: str | None) -> str:
 
 def unfit(config: Config, found: str | None) -> str:
     """Why the engine cannot compute the chosen model on a device, and what to choose there; empty where it can, or nothing is declared."""
-    model, name = config.data.get("model") or {}, _pick(config, found)
+    devices, name = config.model.devices, _pick(config, found)
     if not name or not config.engines[name].device:
         return ""
-    if not found or not model.get("devices") or found not in {*DEVICES} or found in model["devices"]:
+    if not found or not devices or found not in get_args(Device) or found in devices:
         return ""
     others = [name for name in choices("model") if found in ((facts("model", name).get("model") or {}).get("devices") or ())]
     advice = f"choose {' or '.join(f'model={name}' for name in others)}" if others else "choose another model"

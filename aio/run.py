@@ -9,10 +9,11 @@ from aio import timings
 from aio.engine import Engine
 from aio.errors import OutputError
 from aio.graph.draw import draw
+from aio.job import Job, Request
 from aio.recipe import leftovers, outputs, provenance, sidecar
 from aio.request import stage, validate
 from aio.stop import Stop
-from aio.values import Artifacts, Event, Job, OnEvent, Request, ignore
+from aio.values import Artifacts, Event, OnEvent, ignore
 from aio.weights import lorafit
 from aio.weights.ensure import ensure
 
@@ -36,12 +37,12 @@ def run(job: Job, engine: Engine, on_event: OnEvent = ignore, stop: Stop | None 
     request   = stage(request, engine.input_dir)                         # paths   -> names the engine can load
     drawn     = draw(request)                                            # Request -> Drawn: patch, prompt (API format), what follows
     if engine.models_dir is not None:
-        data = request.config.data
-        models = ensure(drawn.models, data.get("registry") or {}, engine.models_dir, stop.around(on_event), rules=data.get("download"))
+        config = request.config
+        models = ensure(drawn.models, config.registry, engine.models_dir, stop.around(on_event), rules=config.download)
         for warning in lorafit.check(drawn.prompt, request.config, models):    # before the GPU: ComfyUI leaves out in silence what does not fit
             on_event(Event("warning", warning))
     recipe    = provenance.metadata(drawn, f"{engine.name} {engine.revision}", job.params)
-    leftovers.tidy(engine.output_dir, job.config.output_dir, job.config.data)
+    leftovers.tidy(engine.output_dir, job.config.output_dir, job.config.output)
     with leftovers.owned(engine.output_dir, request.prefix):             # until the clip has its name
         artifacts = engine.execute(drawn.prompt, request, on_event, stop, metadata=recipe)
         timings.note(drawn, artifacts)                         # for the duration model; never a run's failure

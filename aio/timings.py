@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from aio import __version__
+from aio.config.platform import Duration
 from aio.graph import duration
 from aio.graph.draw import Drawn
 from aio.graph.shapes import SamplerFacts
@@ -35,10 +36,10 @@ def note(drawn: Drawn, made: Artifacts) -> None:
     Several processes may write at the same time. Whatever goes wrong is said on stderr: the clip is made, and that counts.
     """
     try:
-        place = drawn.request.config.data["platform"].get("timings")
+        place = drawn.request.config.platform.timings
         if not place or not made.card:
             return
-        path = paths.expanded(str(place), "platform.timings")
+        path = paths.expanded(place, "platform.timings")
         path.parent.mkdir(parents=True, exist_ok=True)
         text = json.dumps(line(drawn, made), ensure_ascii=False) + "\n"
         # One write to a file opened for appending is not mixed with another's (POSIX, on a local disk).
@@ -102,7 +103,7 @@ def _number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 1e9
 
 
-def fit(lines: Iterable[Mapping[str, Any]], costs: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def fit(lines: Iterable[Mapping[str, Any]], costs: Duration) -> dict[str, dict[str, Any]]:
     """Card -> {runs, card_factor, step_ms}, from the sampling stages of a log.
 
     Args:
@@ -142,12 +143,12 @@ def main(argv: list[str]) -> int:
     """Print what the log says of each card."""
     from aio.config import compose
 
-    data = compose().data
-    path = paths.expanded(argv[0] if argv else str(data["platform"]["timings"]), "platform.timings")
+    config = compose()
+    path = paths.expanded(argv[0] if argv else str(config.platform.timings), "platform.timings")
     if not path.is_file():
         terminal.say(f"aio: {path}: no run on a GPU has been logged there yet")
         return 2
-    for card, facts in fit(read(path), data["duration"]).items():
+    for card, facts in fit(read(path), config.duration).items():
         fitted = f"; or, for this card alone, step_ms: {facts['step_ms']}" if facts["step_ms"] else ""
         terminal.answer(f"{card}: {facts['runs']} runs, card_factor: {facts['card_factor']}{fitted}")
     return 0

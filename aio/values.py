@@ -1,6 +1,6 @@
 """The values that travel along the chain: frozen, picklable, free of behaviour.
 
-Job -> Request -> Operations -> Prompt -> Artifacts, with Events on the side (see aio/run.py).
+Job -> Request (aio/job.py) -> Operations -> Prompt -> Artifacts, with Events on the side (see aio/run.py).
 """
 
 from __future__ import annotations
@@ -47,19 +47,6 @@ class Operation:
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
-    """What the user asked for, unchecked.
-
-    Attributes:
-        config: the composed configuration (aio.config.Config).
-        params: field name -> value as given; text stays literal.
-    """
-
-    config: Any
-    params: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
 class Media:
     """Facts of a probed media file. Absent streams are zero.
 
@@ -83,32 +70,6 @@ class Media:
     sound_end: float = 0.0
     transparent: bool = False
     notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A checked job: every field has a legal value, every input file was probed.
-
-    Attributes:
-        config: the composed configuration.
-        values: field name -> value; an input field holds the name under which the engine loads it
-            once staged, before that its path.
-        given: names that the user gave.
-        media: input field name -> facts of the file (of the staged copy once staged).
-        hashes: input field name -> sha256 of the user's file, hex.
-        prefix: ComfyUI `filename_prefix` of this job, unique to it.
-        warnings: sentences for the user.
-        origins: field -> what its value was taken from, where it follows an input.
-    """
-
-    config: Any
-    values: Mapping[str, Any]
-    given: frozenset[str] = frozenset()
-    media: Mapping[str, Media] = field(default_factory=dict)
-    hashes: Mapping[str, str] = field(default_factory=dict)
-    prefix: str = "aio/job"
-    warnings: tuple[str, ...] = ()
-    origins: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,8 +37,8 @@ def models(command: Command) -> int:
         known = {name: value for name, value in command.params.items() if name in config.fields}
         for ref in draw(checking.sample(config, known)).models:
             refs.setdefault((ref.folder, ref.name), ref)
-    folder = location.known_models(config.data["comfyui"])
-    found = registry.status(refs.values(), config.data["registry"], folder)
+    folder = location.known_models(config.comfyui)
+    found = registry.status(refs.values(), config.registry, folder)
     for one in found:
         size = f"{one.bytes / 1e9:7.2f} GB" if one.bytes else "         ?"
         terminal.answer(f"{size}  {one.state:8} {one.folder}/{one.name}{'  ' + one.note if one.note else ''}")
@@ -57,7 +57,7 @@ def models(command: Command) -> int:
         if folder is None:
             raise ConfigError("models --fetch: ComfyUI is not set up, so there is no models folder to link into: run `python -m aio setup` first")
         with Console() as console:
-            ensure(refs.values(), config.data["registry"], folder, console, rules=config.data.get("download"))
+            ensure(refs.values(), config.registry, folder, console, rules=config.download)
         terminal.made(f"all {len(found)} files are in {folder}")
         return 0
     return 0 if not missing else 1
@@ -70,7 +70,7 @@ def setup(command: Command) -> int:
     config = command.compose()
     with Console() as console:
         report = provision.setup(
-            config.data["comfyui"], tuple(config.data.get("packs") or ()), console, install="no-install" not in command.options
+            config.comfyui, tuple(config.packs), console, install="no-install" not in command.options
         )
     terminal.made("\n".join(report.lines()))
     return 0

@@ -21,9 +21,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from fakehub import FakeHub
 
+from aio.config.registry import RegistryEntry
 from aio.graph.models import ModelRef
 from aio.weights.ensure import ensure
-from aio.weights.registry import RegistryEntry
 
 FILES, ROUNDS, MOST_MS, REPO = 12, 50, 5.0, "owner/weights"
 

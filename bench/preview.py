@@ -31,9 +31,9 @@ SECONDS = 5.0   # at 24 fps: 121 frames
 def one(mode: str, width: int, height: int) -> dict[str, float]:
     """Run one job in this process. Seconds of the chain without imports, and peak memory in MB."""
     from aio import config
+    from aio.job import Job
     from aio.preview.engine import PreviewEngine
     from aio.run import run
-    from aio.values import Job
 
     with tempfile.TemporaryDirectory() as folder:
         composed = config.compose([f"mode={mode}", "preset=fast", f"output.dir={folder}"])

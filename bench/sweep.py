@@ -25,9 +25,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from aio import config, engines
 from aio.cli import VERBS, report
 from aio.command import parse
+from aio.job import Job
 from aio.run import run as chain
 from aio.sweep import plan, runner, sheet
-from aio.values import Artifacts, Job
+from aio.values import Artifacts
 
 COUNTS = (10, 100, 1000)
 PICTURE_MIB = 80

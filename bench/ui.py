@@ -131,8 +131,8 @@ def direct(folder: Path):
     """The same job without a page."""
     from aio.config import compose
     from aio.engines import create
+    from aio.job import Job
     from aio.run import run
-    from aio.values import Job
 
     job = Job(compose(["engine=preview", f"output.dir={folder}"]), VALUES)
     engine = create("preview", job.config)

@@ -34,9 +34,9 @@ OVERHEAD_MS, COLD_OVERHEAD_S, WARM_FACTOR = 15.0, 0.5, 5.0
 
 def job(config: Any, seed: int, output: Path) -> Any:
     """A small job whose weights are not held against the registry's sizes: they are tiny."""
-    from aio.values import Job
+    from aio.job import Job
 
-    config = dataclasses.replace(config, output_dir=output, data={**config.data, "registry": {}})
+    config = dataclasses.replace(config, output_dir=output, registry={})
     return Job(config, {"prompt": "A cat walks", "seed": seed, "width": 256, "height": 256, "seconds": 0.4})
 
 
@@ -71,7 +71,7 @@ def bare(folder: Path, prompts: list[dict[str, Any]]) -> list[float]:
     from aio import config as configuration
     from aio.comfyui import location, torch_compat
 
-    sys.path.insert(0, str(location.find(configuration.compose().data["comfyui"]).path))
+    sys.path.insert(0, str(location.find(configuration.compose().comfyui).path))
     import comfy.options
 
     comfy.options.enable_args_parsing(False)
@@ -217,7 +217,7 @@ from aio.weights import registry
 from bench.warm import engine
 made = engine(Path({folder!r}))
 made.start()
-tinyweights.write(made.models_dir, {{name: entry.folder for name, entry in registry.parse(config.compose().data["registry"]).items()}})
+tinyweights.write(made.models_dir, {{name: entry.folder for name, entry in config.compose().registry.items()}})
 """
 
 if __name__ == "__main__":

@@ -24,9 +24,10 @@ from urllib.parse import unquote, urlparse
 
 import pytest
 
+from aio.config.download import Download
+from aio.config.registry import RegistryEntry
 from aio.graph.models import ModelRef
 from aio.weights.ensure import ensure as real_ensure
-from aio.weights.registry import RegistryEntry
 
 COMMIT = "c0ffee" + "0" * 34
 CHUNK = 1 << 14
@@ -50,7 +51,7 @@ def entry(**values: object) -> RegistryEntry:
 
 def ensure(*arguments: Any, rules: dict[str, float] = QUICK, **named: Any) -> Any:
     """aio.weights.ensure.ensure, which does not wait before another attempt."""
-    return real_ensure(*arguments, rules={**QUICK, **rules}, **named)
+    return real_ensure(*arguments, rules=Download(**{**QUICK, **rules}), **named)
 
 
 def part_of(cache: Path) -> Path:

@@ -16,9 +16,9 @@ from aio import config as configuration
 from aio.check import doctor
 from aio.comfyui import location, tinyweights
 from aio.errors import AioError
+from aio.job import Request
 from aio.stop import Stop
-from aio.values import Artifacts, Event, Prompt, Request
-from aio.weights import registry
+from aio.values import Artifacts, Event, Prompt
 
 NEEDED = ("torch", "torchvision", "torchaudio", "aiohttp", "torchsde", "transformers", "sentencepiece")
 
@@ -27,7 +27,7 @@ NEEDED = ("torch", "torchvision", "torchaudio", "aiohttp", "torchsde", "transfor
 def why_not() -> str:
     """Why the real ComfyUI cannot run here and what to do about it, empty where it can."""
     try:
-        found = location.find(configuration.compose().data["comfyui"])
+        found = location.find(configuration.compose().comfyui)
     except AioError as error:
         return str(error)
     if found is None:
@@ -44,7 +44,7 @@ def engine(folder: Path) -> Any:
     config = configuration.compose()
     made = ComfyUIEngine(config, work_dir=folder / "work", models_dir=folder / "models", cpu=True)
     made.start()
-    entries = registry.parse(config.data["registry"])
+    entries = config.registry
     made.missing = tinyweights.write(made.models_dir, {name: entry.folder for name, entry in entries.items()})
     return made
 
@@ -72,7 +72,7 @@ class Comfy:
 
     def again(self, request: Request, prompt: Prompt, prefix: str) -> tuple[Request, Prompt]:
         """The same job under another prefix."""
-        output = request.config.node(request.config.output).id
+        output = request.config.node(request.config.output.node).id
         prompt = {**prompt, output: {**prompt[output], "inputs": {**prompt[output]["inputs"], "filename_prefix": prefix}}}
         return dataclasses.replace(request, prefix=prefix), prompt
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from aio import request
 from aio.command import parse
 from aio.graph.draw import draw
+from aio.job import Job
 from aio.recipe import provenance
-from aio.values import Job
 
 SMALL = ("width=256", "height=256", "seconds=0.4", "engine=preview")
 

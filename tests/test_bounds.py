@@ -11,7 +11,7 @@ from aio.errors import InputError, InvalidParams
 from aio.graph import bounds, schema
 from aio.graph.draw import draw
 from aio.graph.schema import Input, NodeClass
-from aio.values import Job
+from aio.job import Job
 
 LONG = "seconds=20 and fps=50 make 1001, above the 1000 that 11 Empty audio latent (LTXVEmptyLatentAudio) takes as frames_number"
 TEXT = {"prompt": "x"}
@@ -119,7 +119,7 @@ def test_the_choices_of_a_node_are_unknown_where_a_pack_may_add_to_them():
     other = Input("sampler_name", "COMBO", options=("none",))
     nodes = {**schema.load(), "KSamplerSelect": NodeClass("KSamplerSelect", {"sampler_name": other}, ("SAMPLER",))}
     assert bounds.refused(draw(checked), nodes)
-    foreign = dataclasses.replace(checked.config, data={**checked.config.data, "packs": {"RES4LYF": "x"}})
+    foreign = dataclasses.replace(checked.config, packs={"RES4LYF": "x"})
     assert not bounds.refused(draw(dataclasses.replace(checked, config=foreign)), nodes)
 
 

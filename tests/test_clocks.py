@@ -17,12 +17,12 @@ from realcomfyui import comfy, comfy_folder  # noqa: F401  fixtures
 from aio import config, request
 from aio.errors import MediaError
 from aio.graph.draw import draw
+from aio.job import Job
 from aio.media import Clip, probe, stage_media
 from aio.media.clock import Clock
 from aio.media.streams import read_sound, write_wav
 from aio.preview.engine import PreviewEngine
 from aio.stop import Stop
-from aio.values import Job
 
 SIZE = (128, 64)
 FLASH = 0.08

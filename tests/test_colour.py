@@ -19,12 +19,12 @@ from realcomfyui import comfy, comfy_folder  # noqa: F401
 from aio import config
 from aio.comfyui.output import tagged
 from aio.errors import MediaError
+from aio.job import Job
 from aio.machine import whole
 from aio.media import Clip, colour, probe, stage_media, tags
 from aio.media.streams import opened, write_mp4
 from aio.preview.engine import PreviewEngine
 from aio.run import run
-from aio.values import Job
 
 RED, GREEN = (224, 32, 32), (32, 192, 64)
 SIZES = ((768, 512), (1280, 704), (704, 1280), (1920, 1088))

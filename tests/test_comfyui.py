@@ -15,7 +15,6 @@ from realcomfyui import comfy, comfy_folder  # noqa: F401  fixtures
 
 from aio import config as configuration
 from aio.check import doctor
-from aio.comfyui import location
 from aio.errors import Cancelled, EngineError, OutputError, WorkflowError
 from aio.graph import schema
 from aio.graph.draw import draw
@@ -69,7 +68,7 @@ def test_it_starts_from_the_repository_whose_app_is_another_one(comfy):  # noqa:
 
 
 def test_it_says_which_comfyui_it_is(comfy):  # noqa: F811
-    pins = location.parse(configuration.compose().data["comfyui"])
+    pins = configuration.compose().comfyui
     assert comfy.engine.revision == f"v{pins.version} {pins.comfyui.revision[:8]}"
     assert comfy.run(*T2V).engine == f"comfyui {comfy.engine.revision}"
 
@@ -79,7 +78,7 @@ def test_the_committed_schema_is_the_one_of_this_comfyui():
         from aio import config
         from aio.comfyui import describe, location
         from aio.machine import folders
-        print(describe.regenerate(location.find(config.compose().data['comfyui']).path, folders.ROOT / 'nodes'), end="")"""
+        print(describe.regenerate(location.find(config.compose().comfyui).path, folders.ROOT / 'nodes'), end="")"""
     made = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert made[made.index("{"):] == (ROOT / "aio" / "data" / "node_schema.json").read_text(encoding="utf-8")
     assert schema.load()

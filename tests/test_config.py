@@ -34,10 +34,10 @@ def test_an_edited_file_is_read_again(tmp_path):
 
 def test_what_is_done_to_one_configuration_does_not_reach_the_next(tmp_path):
     first = config.compose(["mode=t2v", f"output.dir={tmp_path}/a"])
-    first.data["registry"].clear()
-    first.data["values"]["variant"] = "changed"
+    first.registry.clear()
+    first.values["variant"] = "changed"
     second = config.compose(["mode=t2v", f"output.dir={tmp_path}/b"])
-    assert second.data["registry"]
+    assert second.registry
     assert second.values["variant"] != "changed"
 
 

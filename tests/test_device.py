@@ -14,8 +14,8 @@ from aio.check import doctor, plan
 from aio.errors import ConfigError, InputError
 from aio.graph.draw import draw
 from aio.graph.models import models_of
+from aio.job import Job
 from aio.machine import device
-from aio.values import Job
 
 MODES = [f"mode={mode}" for mode in configuration.choices("mode")]
 
@@ -73,7 +73,7 @@ def test_on_a_mac_what_is_left_open_is_what_its_gpu_and_its_memory_can_do(machin
 def test_every_default_of_a_mac_makes_a_graph_that_its_gpu_can_compute(machine, memory, mode):
     machine("mps", memory)
     config = configuration.compose([mode])
-    assert "mps" in config.data["model"]["devices"] and engines.unfit(config, "mps") == ""
+    assert "mps" in config.model.devices and engines.unfit(config, "mps") == ""
     from aio import check
 
     names = [ref.name for ref in models_of(draw(check.sample(config, {})).prompt)]
@@ -139,7 +139,7 @@ def test_a_command_line_that_was_made_on_a_mac_makes_the_same_elsewhere(machine)
 def test_the_memory_that_bf16_asks_for_follows_from_its_size():
     rules = yaml.safe_load((configuration.CONF / "platform" / "local.yaml").read_text(encoding="utf-8"))["usual"]["mps"]
     config = configuration.compose(["mode=t2v", "model=bf16"])
-    largest = max(config.data["registry"][name]["size"] for name in config.tables["checkpoint"].values()) / 1e9
+    largest = max(config.registry[name].size for name in config.tables["checkpoint"].values()) / 1e9
     assert rules[0]["model"] == "bf16" and (largest + 20) / 0.75 <= rules[0]["memory_gb"] < (largest + 30) / 0.75
 
 

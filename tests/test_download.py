@@ -17,19 +17,20 @@ import fakehub
 import pytest
 import yaml
 from fakehub import COMMIT, DATA, KEY, NAME, REF, REPO, child, ensure, entry, part_of, sha256
+from sections import section
 
+from aio.config.download import Download
 from aio.errors import Cancelled, ConfigError, ModelMissing, OutputError
 from aio.graph.models import ModelRef
 from aio.weights import download
-from aio.weights.download import rules
 from aio.weights.registry import cache as disk
-from aio.weights.registry import parse, status
+from aio.weights.registry import status
 
 cache, hub = fakehub.cache, fakehub.hub   # fixtures
 
 ROOT = Path(__file__).resolve().parents[1]
 HASTY = {"slowest_kb_s": 20, "for_s": 0.4, "retries": 2, "silent_s": 5}
-"""Rules of a test: what a user waits a minute for takes half a second."""
+"""Download of a test: what a user waits a minute for takes half a second."""
 
 
 def got(models: Path) -> bool:
@@ -127,14 +128,14 @@ def test_a_stop_ends_a_silent_transfer_at_once(tmp_path, hub):
 
 
 def test_the_rules_of_the_config_are_those_of_a_run_without_one_and_odd_ones_are_named():
-    assert rules.parse(yaml.safe_load((ROOT / "conf/config.yaml").read_text())["download"]) == rules.Rules()
+    assert section("download", yaml.safe_load((ROOT / "conf/config.yaml").read_text())["download"]) == Download()
     with pytest.raises(ConfigError) as error:
-        rules.parse({"slowest_kb": 1, "for_s": "long", "retries": 1.5, "silent_s": 0, "parallel": 0, "pause_s": float("nan"), "wait_s": True})
+        section("download", {"slowest_kb": 1, "for_s": "long", "retries": 1.5, "silent_s": 0, "parallel": 0, "pause_s": float("nan"), "wait_s": True})
     text = str(error.value)
-    assert "unknown key 'slowest_kb'. Did you mean 'slowest_kb_s'?" in text and "download.for_s: 'long' is not a number" in text
+    assert "download.slowest_kb: unknown key. Did you mean 'slowest_kb_s'?" in text and "download.for_s: 'long' is not a number" in text
     assert "download.retries: 1.5 is not a whole number" in text and text.count("\n") == 6
-    with pytest.raises(ConfigError, match=r"download: 5 is not a mapping"):
-        rules.parse(5)
+    with pytest.raises(ConfigError, match=r"download: 5 is no section"):
+        section("download", 5)
 
 
 # -- refusals
@@ -668,7 +669,7 @@ def test_a_copy_that_is_stopped_leaves_nothing_and_starts_again(tmp_path, hub, m
 )
 def test_nothing_of_an_entry_leaves_its_folder(key, value):
     with pytest.raises(ConfigError, match=rf"{key}"):
-        parse({NAME: {"repo": "o/n", "path": "a", key: value}})
+        section("registry", {NAME: {"repo": "o/n", "path": "a", key: value}})
 
 
 @pytest.mark.parametrize(
@@ -676,23 +677,23 @@ def test_nothing_of_an_entry_leaves_its_folder(key, value):
 )
 def test_a_repository_is_an_owner_and_a_name(repo):
     with pytest.raises(ConfigError, match=r"is not OWNER/NAME"):
-        parse({NAME: {"repo": repo, "path": "a"}})
+        section("registry", {NAME: {"repo": repo, "path": "a"}})
 
 
 @pytest.mark.parametrize("key", ["repo", "path", "revision", "folder", "base", "note"])
 @pytest.mark.parametrize("value", [5, 1.5, True, ["a"], {"a": 1}])
 def test_a_value_of_an_odd_type_gives_words(key, value):
-    with pytest.raises(ConfigError, match=rf"{key} .* is not text; quote it"):
-        parse({NAME: {"repo": "o/n", "path": "a", key: value}})
+    with pytest.raises(ConfigError, match=rf"{key}: .* is not text"):
+        section("registry", {NAME: {"repo": "o/n", "path": "a", key: value}})
 
 
 def test_a_registry_that_is_no_mapping_and_other_odd_values_give_words():
     for odd in (5, "x", ["a"], True):
         with pytest.raises(ConfigError, match=r"registry: .* is not a mapping"):
-            parse(odd)
-    with pytest.raises(ConfigError, match=r"size_approx 'yes' is neither true nor false"):
-        parse({NAME: {"repo": "o/n", "path": "a", "size_approx": "yes"}})
-    assert parse({NAME: {"repo": "o/n", "path": "a", "revision": "refs/pr/7"}})[NAME].revision == "refs/pr/7"
+            section("registry", odd)
+    with pytest.raises(ConfigError, match=r"size_approx: 'yes' is not true or false"):
+        section("registry", {NAME: {"repo": "o/n", "path": "a", "size_approx": "yes"}})
+    assert section("registry", {NAME: {"repo": "o/n", "path": "a", "revision": "refs/pr/7"}})[NAME].revision == "refs/pr/7"
 
 
 def test_what_cannot_be_looked_for_is_told_not_raised(tmp_path, hub, cache):

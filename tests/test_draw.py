@@ -10,9 +10,9 @@ from aio import config, request, run
 from aio.check import plan
 from aio.errors import AioError
 from aio.graph import draw, duration, patch
+from aio.job import Job, Request
 from aio.machine.folders import ROOT
 from aio.preview.engine import PreviewEngine
-from aio.values import Job, Request
 
 FILES = {"image": "astronaut.png", "audio": "speech.wav", "video": "bigbuckbunny.mp4", "first_frame": "astronaut.png", "last_frame": "astronaut.png"}
 

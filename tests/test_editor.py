@@ -90,7 +90,7 @@ def page(tmp_path_factory, mp4):
 
     base = tmp_path_factory.mktemp("editor")
     media_and_models([mp4[1], *(workflow.load(path) for path in WORKFLOWS)], base)
-    comfyui = location.find(configuration.compose().data["comfyui"]).path
+    comfyui = location.find(configuration.compose().comfyui).path
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

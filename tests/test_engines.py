@@ -19,6 +19,7 @@ from aio import run as chain
 from aio.cli import main
 from aio.config import compose
 from aio.errors import Cancelled, ConfigError, EngineError
+from aio.job import Job
 from aio.machine import folders
 from aio.recipe import sidecar
 from aio.spaces import worker
@@ -26,7 +27,7 @@ from aio.spaces.engine import ZeroGPUEngine, create
 from aio.stop import Stop
 from aio.ui import catalogue, forms, recipes
 from aio.ui.running import Run
-from aio.values import Event, Job
+from aio.values import Event
 
 LINE = "+engines.fake.class_path=fakeengine.Fake"
 SMALL = ("width=256", "height=256", "seconds=0.4", "preset=fast")

@@ -28,7 +28,7 @@ def test_quality_rescales_last_of_all_guidance_and_nothing_else_does(mode):
 
 @pytest.mark.parametrize("mode", config.choices("mode"))
 def test_quality_takes_lightricks_negative_prompt_and_a_users_own_comes_before_it(mode):
-    constant = config.compose([f"mode={mode}"]).data["official"]["L_DEFAULT_NEGATIVE_PROMPT"]
+    constant = config.compose([f"mode={mode}"]).official["L_DEFAULT_NEGATIVE_PROMPT"]
     assert constant.startswith("has_subtitles, has_blurbox,") and constant.endswith("stylized filters, or AI artifacts.")
     assert drawn(mode)[1]["5"]["inputs"]["text"] == constant
     assert drawn(mode, negative_prompt="rain")[1]["5"]["inputs"]["text"] == "rain"
@@ -48,7 +48,7 @@ def test_quality_compresses_pictures_as_the_model_was_trained_and_holds_keyframe
 
 
 def test_the_bundled_pack_is_at_its_pin_and_named_in_every_recipe():
-    pins = location.parse(config.compose().data["comfyui"])
+    pins = config.compose().comfyui
     pin = pins.pack("ComfyUI-aio")
     place = location.pack_place(folders.ROOT, pin)
     assert location.pack_revision(place, pin) == pin.revision, f"write this into conf/comfyui/pins.yaml: {location.pack_revision(place, pin)}"

@@ -22,6 +22,7 @@ from aio.errors import ConfigError, InvalidParams
 from aio.fields import geometry
 from aio.graph.clip import clip_of
 from aio.graph.draw import Drawn, draw
+from aio.job import Job
 from aio.machine import folders
 from aio.media import Clip, probe, stage_media
 from aio.media.streams import frames_of, write_mp4, write_wav
@@ -30,7 +31,7 @@ from aio.preview.engine import PreviewEngine
 from aio.replay import line, replay
 from aio.stop import Stop
 from aio.ui import cards, catalogue, forms
-from aio.values import Job, Media, ignore
+from aio.values import Media, ignore
 
 CASES = Path(__file__).parent / "cases"
 SHAPES = {   # a picture's size -> the clip's
@@ -94,7 +95,7 @@ def test_a_clip_has_the_shape_of_its_picture(tmp_path, given, wanted):
 
 
 def test_every_usual_shape_is_kept_at_nearly_the_pixels_of_the_default_size():
-    unsaid = config.compose().data["input"]["cut_share"]
+    unsaid = config.compose().input.cut_share
     for step in range(-200, 201):
         aspect, legal = 4 ** (step / 200), range(256, 1921, 64)
         width, height = geometry.shape(aspect, 1280 * 704, legal, legal)

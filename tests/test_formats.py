@@ -11,7 +11,7 @@ from aio.cli import main
 from aio.errors import ConfigError, InvalidParams
 from aio.fields import Field, check
 from aio.fields.formats import FORMATS, NUMBERS_MAX, read
-from aio.values import Job
+from aio.job import Job
 
 
 def refusal(name, text, low=None, high=None):

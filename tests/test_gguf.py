@@ -17,7 +17,6 @@ from aio.preview.engine import PreviewEngine
 from aio.request import unoffered
 from aio.stop import Stop
 from aio.values import ignore
-from aio.weights import registry
 
 MODES = config.choices("mode")
 GGUF = ("model=gguf", "preset=fast")
@@ -31,7 +30,7 @@ def graph(*overrides):
 @pytest.mark.parametrize("mode", MODES)
 def test_every_loader_of_a_mode_is_that_of_the_gguf_and_no_node_is_left_dead(mode):
     configured, prompt = graph(f"mode={mode}", *GGUF)
-    assert workflow.faults(prompt, configured.node(configured.output).id) == []
+    assert workflow.faults(prompt, configured.node(configured.output.node).id) == []
     assert not {"CheckpointLoaderSimple", "LTXAVTextEncoderLoader"} & {node["class_type"] for node in prompt.values()}
     sources = {"model": "UnetLoaderGGUF", "vae": "VAELoader", "audio_vae": "LTXVAudioVAELoader", "clip": "DualCLIPLoader"}
     seen = set()
@@ -47,7 +46,7 @@ def test_every_loader_of_a_mode_is_that_of_the_gguf_and_no_node_is_left_dead(mod
 
 def test_its_files_are_in_the_registry_in_the_folders_that_the_loaders_read():
     configured, prompt = graph("mode=t2v", *GGUF)
-    entries = registry.parse(configured.data["registry"])
+    entries = configured.registry
     found = {(ref.folder, ref.name.rpartition(".")[2]) for ref in models_of(prompt, schema.load()) if not ref.guessed}
     assert {("diffusion_models", "gguf"), ("vae", "safetensors"), ("text_encoders", "safetensors"), ("checkpoints", "safetensors")} <= found
     assert all(entries[ref.name].sha256 for ref in models_of(prompt, schema.load()))
@@ -86,7 +85,7 @@ def test_every_other_model_offers_what_every_preset_needs():
 
 
 def test_its_pack_and_that_of_a_memory_policy_are_both_named():
-    assert set(config.compose([*GGUF, "memory=chunked"]).data["packs"]) >= {"ComfyUI-GGUF", "ComfyUI-KJNodes"}
+    assert set(config.compose([*GGUF, "memory=chunked"]).packs) >= {"ComfyUI-GGUF", "ComfyUI-KJNodes"}
 
 
 def test_a_smaller_file_is_one_override_away():

@@ -12,11 +12,11 @@ import pytest
 
 from aio import config, engines
 from aio.cli import main
+from aio.job import Job
 from aio.machine import folders, whole
 from aio.media import stale
 from aio.recipe import leftovers
 from aio.run import run
-from aio.values import Job
 
 HOUR, DAY = 3600.0, 86_400.0
 SMALL = ["mode=t2v", "prompt=x", "engine=preview", "width=256", "height=256", "seconds=0.4", "fps=8"]

@@ -12,7 +12,7 @@ from realcomfyui import comfy, comfy_folder  # noqa: F401  fixtures
 from aio import config as configuration
 from aio import run
 from aio.errors import WeightsMismatch
-from aio.values import Job
+from aio.job import Job
 
 pytestmark = pytest.mark.comfyui
 LORA = "ltx-2-19b-lora-camera-control-static.safetensors"

@@ -14,7 +14,7 @@ from aio.check import plan
 from aio.comfyui.loaded import Weights
 from aio.errors import ConfigError, WeightsMismatch
 from aio.graph.models import models_of
-from aio.values import Job
+from aio.job import Job
 from aio.weights import lorafit, registry, tensorfile
 
 LORA, MODEL = "ltx-2-19b-lora-camera-control-static.safetensors", "ltx-2.3-22b-distilled-fp8.safetensors"
@@ -67,7 +67,7 @@ def models(tmp_path, monkeypatch):
 
         def warnings(self, *overrides, registry=None, **params):
             config = configuration.compose([*T2V, *overrides])
-            config.data["registry"].clear()   # files of any size
+            config.registry.clear()   # files of any size
             made = plan.plan(Job(config, {"prompt": "x", **params}), self.folder)
             return [text for text in made.request.warnings if "its" in text and "weights" in text]
 
@@ -308,7 +308,7 @@ def test_a_copied_file_makes_a_lora_of_ones_own(models, tmp_path):
     (tmp_path / "own" / "lora" / "mine.yaml").write_text(text, encoding="utf-8")
     models.put(file_of(lora(form="foreign.{}")), "mine.safetensors")
     config = configuration.compose(["mode=t2v", "preset=fast", "lora=[mine]"], [tmp_path / "own"])
-    config.data["registry"].pop(MODEL)
+    config.registry.pop(MODEL)
     with pytest.raises(WeightsMismatch, match=r"mine\.safetensors: none of its 6 weights"):
         plan.plan(Job(config, {"prompt": "x"}), models.folder)
 

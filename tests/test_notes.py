@@ -4,7 +4,7 @@ import pytest
 
 from aio import config, request
 from aio.cli import main
-from aio.values import Job
+from aio.job import Job
 
 WORDS = "style at quality has no official reference"
 SMALL = ("mode=style", "prompt=x", "width=256", "height=256", "seconds=0.4", "fps=8")

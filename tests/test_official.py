@@ -23,7 +23,7 @@ def names(ones):
 
 
 def judged(ones, record=None):
-    return list(fidelity.judge(record or fidelity.load("ltx23"), ones, config.compose().data))
+    return list(fidelity.judge(record or fidelity.load("ltx23"), ones, config.compose().official))
 
 
 def without(name):

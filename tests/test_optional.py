@@ -10,7 +10,7 @@ from realcomfyui import comfy, comfy_folder  # noqa: F401  fixtures
 from aio import config, run
 from aio.cli import main
 from aio.comfyui import tinyweights
-from aio.values import Job
+from aio.job import Job
 
 MODE = "# @package _global_\ndefaults: [base/ltx23, base/two_stage, base/made_sound, _self_]\nmode: {name: own, workflow: t2v.json}\n"
 SMALL = {"prompt": "x", "width": 256, "height": 256, "seconds": 0.4, "fps": 8}

@@ -17,8 +17,8 @@ from realcomfyui import comfy, comfy_folder  # noqa: F401
 from aio import config, request
 from aio.check import plan
 from aio.errors import InvalidParams, MediaError
+from aio.job import Job
 from aio.media import Clip, originals, pictures, probe, sha256, stage_media
-from aio.values import Job
 
 RED, BLUE, WHITE, GREEN = (224, 32, 32), (32, 32, 192), (255, 255, 255), (0, 255, 0)
 ORIENTATIONS = {1: [], 2: [Image.Transpose.FLIP_LEFT_RIGHT], 3: [Image.Transpose.ROTATE_180], 4: [Image.Transpose.FLIP_TOP_BOTTOM],

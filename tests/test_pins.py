@@ -12,7 +12,7 @@ from aio.comfyui import location
 from aio.machine import folders
 
 ROOT = Path(__file__).resolve().parent.parent
-PINS = location.parse(config.compose(["mode=t2v"]).data["comfyui"])
+PINS = config.compose(["mode=t2v"]).comfyui
 
 
 @pytest.mark.skipif(not (ROOT / ".git").exists(), reason="not a git checkout, so there is no gitlink to compare")
@@ -39,4 +39,4 @@ def test_manifest_and_node_schema_were_made_from_the_pin():
 def test_a_lora_records_the_model_it_was_made_for_as_the_registry_does(name):
     composed = config.compose(["mode=t2v", f"lora=[{name}]"])
     file = composed.patches and next(patch for patch in composed.patches if patch.name == name).operations[0]["value"]["inputs"]["lora_name"]
-    assert composed.data["loras"][name]["base"] == composed.data["registry"][file]["base"] == "ltx-2-19b"
+    assert composed.loras[name].base == composed.registry[file].base == "ltx-2-19b"

@@ -19,13 +19,14 @@ from PIL import Image
 
 from aio.errors import Cancelled, EngineError, OutputError
 from aio.graph import shapes
+from aio.job import Request
 from aio.media import Clip, probe, stage_media
 from aio.media.streams import opened, read_sound, write_mp4, write_wav
 from aio.preview import engine as preview
 from aio.preview import storyboard, tones
 from aio.preview.engine import PreviewEngine
 from aio.stop import Stop
-from aio.values import Event, Request, ignore
+from aio.values import Event, ignore
 
 WORKFLOWS = Path(__file__).resolve().parent.parent / "workflows"
 MODES = sorted(path.stem for path in WORKFLOWS.glob("*.json"))

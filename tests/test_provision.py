@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pytest
 import yaml
+from sections import section
 
 from aio.comfyui import location, provision
-from aio.comfyui.location import Pin, Pins, find, head, manifest, pack_dir, parse
+from aio.comfyui.location import find, head, manifest, pack_dir
 from aio.comfyui.provision import process, requirements, setup
+from aio.config.pins import Pin, Pins
 from aio.errors import Cancelled, ConfigError, EngineError, OutputError
 from aio.machine import folders
 
@@ -55,11 +57,11 @@ def mirror(tmp_path_factory) -> tuple[Path, Pins, str]:
     assert older != pinned
     (pack,) = repository(folder / "ComfyUI-Pack.git", {"__init__.py": "", "requirements.txt": "pytest\nother-missing-aio\n"})
     pins = Pins(
-        Pin("ComfyUI", "https://github.com/Comfy-Org/ComfyUI.git", pinned),
-        "9.0",
-        {"ComfyUI-Pack": Pin("ComfyUI-Pack", "https://github.com/someone/ComfyUI-Pack", pack)},
-        str(folder),
-        ("torch", "comfyui-*"),
+        "https://github.com/Comfy-Org/ComfyUI.git", pinned,
+        version="9.0",
+        packs={"ComfyUI-Pack": Pin("ComfyUI-Pack", "https://github.com/someone/ComfyUI-Pack", pack)},
+        mirror=str(folder),
+        leave_out=("torch", "comfyui-*"),
     )
     return folder, pins, later
 
@@ -84,16 +86,16 @@ def home(tmp_path, monkeypatch, mirror) -> Path:
 
 def test_the_committed_pins_are_full_commits_with_urls_and_nothing_is_made_of_a_tag():
     mapping = yaml.safe_load((ROOT / "conf/comfyui/pins.yaml").read_text())
-    pins = parse(mapping)
+    pins = section("comfyui", mapping)
     packs = {name: pin for name, pin in pins.packs.items() if not pin.bundled}
     assert pins.comfyui.revision == "2f35f4a08176d993cded35dac3332be4f7287f41" and set(packs) == {"ComfyUI-KJNodes", "ComfyUI-GGUF"}
     assert all(pin.url.startswith("https://github.com/") for pin in (pins.comfyui, *packs.values()))
     with pytest.raises(ConfigError, match=r"40 hex digits, not 'v0.33.0'; a tag or a branch can move"):
-        parse({**mapping, "revision": "v0.33.0"})
-    with pytest.raises(ConfigError, match=r"unknown key 'miror'. Did you mean 'mirror'"):
-        parse({**mapping, "miror": "x"})
+        section("comfyui", {**mapping, "revision": "v0.33.0"})
+    with pytest.raises(ConfigError, match=r"comfyui\.miror: unknown key\. Did you mean 'mirror'"):
+        section("comfyui", {**mapping, "miror": "x"})
     with pytest.raises(ConfigError, match=r"no node pack 'ComfyUI-KJNode'. Did you mean 'ComfyUI-KJNodes'"):
-        setup(mapping, ["ComfyUI-KJNode"])
+        setup(pins, ["ComfyUI-KJNode"])
 
 
 GOOD = {"url": "https://github.com/a/b", "revision": "1" * 40}
@@ -102,25 +104,25 @@ GOOD = {"url": "https://github.com/a/b", "revision": "1" * 40}
 @pytest.mark.parametrize(
     ("odd", "words"),
     [
-        (5, r"comfyui: 5 is not a mapping"),
+        (5, r"comfyui: 5 is no section"),
         ({**GOOD, "packs": ["x"]}, r"comfyui.packs: \['x'\] is not a mapping"),
-        ({**GOOD, "packs": {"x": 5}}, r"comfyui: x: 5 is not a mapping"),
+        ({**GOOD, "packs": {"x": 5}}, r"comfyui\.packs\.x: 5 is no section"),
         ({**GOOD, "packs": {"../../x": GOOD}}, r"'../../x' leaves custom_nodes"),
         ({**GOOD, "packs": {"a/b": GOOD}}, r"'a/b' leaves custom_nodes"),
         ({**GOOD, "packs": {"..": GOOD}}, r"'..' leaves custom_nodes"),
         ({**GOOD, "packs": {"x": {**GOOD, "url": "--upload-pack=touch x"}}}, r"begins with a dash"),
         ({**GOOD, "leave_out": "torch"}, r"comfyui.leave_out: 'torch' is not a list"),
         ({**GOOD, "leave_out": 5}, r"comfyui.leave_out: 5 is not a list"),
-        ({**GOOD, "mirror": 5}, r"comfyui.mirror: 5 is neither a folder nor a URL"),
+        ({**GOOD, "mirror": 5}, r"comfyui.mirror: 5 is not text"),
     ],
 )
 def test_odd_pins_give_words_and_no_pack_leaves_its_folder(odd, words):
     with pytest.raises(ConfigError, match=words):
-        parse(odd)
+        section("comfyui", odd)
 
 
 def test_the_committed_manifest_belongs_to_the_pin():
-    pins = parse(yaml.safe_load((ROOT / "conf/comfyui/pins.yaml").read_text()))
+    pins = section("comfyui", yaml.safe_load((ROOT / "conf/comfyui/pins.yaml").read_text()))
     pinned = json.loads((ROOT / "aio/data/comfyui_manifest.json").read_text())
     assert (pinned["revision"], pinned["version"]) == (pins.comfyui.revision, pins.version)
     assert {"execution.py", "nodes.py", "server.py", "folder_paths.py", "comfy/sd.py", "comfy_extras/nodes_lt.py"} <= set(pinned["files"])
@@ -130,7 +132,7 @@ def test_the_committed_manifest_belongs_to_the_pin():
 @pytest.mark.skipif(not (REAL / "nodes.py").is_file(), reason="the real ComfyUI is not set up: python -m aio setup")
 def test_the_committed_manifest_is_the_one_of_the_real_comfyui(monkeypatch):
     assert manifest(REAL) == json.loads((ROOT / "aio/data/comfyui_manifest.json").read_text())
-    found = find(yaml.safe_load((ROOT / "conf/comfyui/pins.yaml").read_text()), REAL)
+    found = find(section("comfyui", yaml.safe_load((ROOT / "conf/comfyui/pins.yaml").read_text())), REAL)
     assert found is not None and found.verified_by == "git"
 
 
@@ -251,15 +253,15 @@ def test_another_source_and_a_mirror_that_lacks_a_repository_or_the_commit(home,
     setup(pins, source=str(bare), target=tmp_path / "elsewhere", install=False)
     assert find(pins, tmp_path / "elsewhere").source == "the given folder"
     with pytest.raises(EngineError, match=r"holds none of Comfy-Org/ComfyUI.git, Comfy-Org/ComfyUI, ComfyUI.git, ComfyUI"):
-        setup(Pins(pins.comfyui, mirror=str(tmp_path / "home")), install=False)
+        setup(Pins(pins.url, pins.revision, mirror=str(tmp_path / "home")), install=False)
     with pytest.raises(EngineError, match=r"does not hold ComfyUI at 1111.*is the mirror up to date"):
-        setup(Pins(Pin("ComfyUI", pins.comfyui.url, "1" * 40), mirror=str(folder)), install=False)
+        setup(Pins(pins.comfyui.url, "1" * 40, mirror=str(folder)), install=False)
     with pytest.raises(EngineError, match=r"(?s)failed \(128\); check the connection, or set comfyui.mirror"):
-        setup(Pins(Pin("ComfyUI", str(tmp_path / "nowhere"), "1" * 40)), install=False)
+        setup(Pins(str(tmp_path / "nowhere", "1" * 40)), install=False)
 
 
 def test_a_mirror_url_stands_for_the_host_and_keeps_the_path():
-    pins = parse({"url": "https://github.com/Comfy-Org/ComfyUI.git", "revision": "1" * 40, "mirror": "https://git.example.org/m/"})
+    pins = section("comfyui", {"url": "https://github.com/Comfy-Org/ComfyUI.git", "revision": "1" * 40, "mirror": "https://git.example.org/m/"})
     assert provision._mirrored(pins, pins.comfyui) == "https://git.example.org/m/Comfy-Org/ComfyUI.git"
     widget = Pin("widgit", "https://github.com/o/widgit", "1" * 40)   # rstrip(".git") would eat its name
     assert provision._mirrored(pins, widget) == "https://git.example.org/m/o/widgit.git"
@@ -337,7 +339,7 @@ def test_the_order_is_the_variable_then_the_submodule_then_the_cache(home, mirro
 
 def test_another_commit_is_refused_and_used_only_with_a_loud_warning(home, mirror, monkeypatch, caplog):
     folder, pins, later = mirror
-    setup(Pins(Pin("ComfyUI", pins.comfyui.url, later), mirror=str(folder)), install=False)
+    setup(Pins(pins.comfyui.url, later, mirror=str(folder)), install=False)
     with pytest.raises(EngineError, match=rf"is at {later}; aio is made for 9.0 {pins.comfyui.revision}: run `python -m aio setup`"):
         find(pins)
     monkeypatch.setenv("AIO_ALLOW_ANY_COMFYUI", "1")
@@ -437,7 +439,7 @@ def test_the_real_leave_out_list_keeps_what_comfyui_needs(tmp_path):
         "comfyui-frontend-package==1.48.7\ntorch\ntorchsde\ntorchvision\nnumpy>=1.25.0\nav>=16.0.0\nblake3\n\n#note\npydantic~=2.0\n"
         "pydantic-settings~=2.0\nPyOpenGL>=3.1.8\ncomfy-angle\ncomfy-kitchen==0.2.31\nSQLAlchemy>=2.0.0\n"
     )
-    pins = parse(yaml.safe_load((ROOT / "conf/comfyui/pins.yaml").read_text()))
+    pins = section("comfyui", yaml.safe_load((ROOT / "conf/comfyui/pins.yaml").read_text()))
     kept = requirements.read(tmp_path / "requirements.txt", pins.leave_out)
     assert kept == ["torchsde", "numpy>=1.25.0", "av>=16.0.0", "pydantic~=2.0", "comfy-kitchen==0.2.31", "SQLAlchemy>=2.0.0"]
 

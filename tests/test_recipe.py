@@ -260,9 +260,9 @@ def test_a_recipe_is_immutable():
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory):
     """A finished clip without anything beside it."""
+    from aio.job import Job
     from aio.preview.engine import PreviewEngine
     from aio.run import run
-    from aio.values import Job
 
     folder = tmp_path_factory.mktemp("made")
     job = Job(config.compose(["mode=t2v", "engine=preview", f"output.dir={folder}"]), {"prompt": "x", "width": 256, "height": 256, "seconds": 0.4})

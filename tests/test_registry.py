@@ -17,13 +17,14 @@ import fakehub
 import pytest
 import yaml
 from fakehub import COMMIT, DATA, KEY, NAME, REF, REPO, FakeHub, child, ensure, entry, part_of, sha256
+from sections import section
 
 from aio.errors import Cancelled, ConfigError, ModelMissing, OutputError
 from aio.graph.models import ModelRef, models_of
 from aio.weights import download
 from aio.weights.download import hub as transfer
 from aio.weights.registry import cache as disk
-from aio.weights.registry import parse, status
+from aio.weights.registry import status
 
 cache, hub = fakehub.cache, fakehub.hub   # fixtures
 
@@ -35,26 +36,26 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def test_an_unknown_registry_key_names_the_nearest_one_and_all_faults_come_together():
     with pytest.raises(ConfigError) as error:
-        bad = {"repo": "nothing", "path": "b", "sha256": "XY", "size": "9"}
-        parse({"a.safetensors": {"repo": "o/n", "path": "a", "shasum": "x"}, "b.safetensors": bad})
+        bad = {"repo": "nothing", "path": "b", "sha256": "XY"}
+        section("registry", {"a.pt": {"repo": "o/n", "path": "a", "shasum": "x"}, "b.pt": bad, "c.pt": {"repo": "o/n", "path": "c", "size": "9"}})
     text = str(error.value)
-    assert "a.safetensors: unknown key 'shasum'" in text and "'nothing' is not OWNER/NAME" in text
-    assert "sha256 'XY'" in text and "size '9'" in text
-    with pytest.raises(ConfigError, match=r"unknown key 'revison'. Did you mean 'revision'"):
-        parse({"a.safetensors": {"repo": "o/n", "path": "a", "revison": "main"}})
+    assert "registry.a.pt.shasum: unknown key" in text and "registry.b.pt.repo: 'nothing' is not OWNER/NAME" in text
+    assert "registry.b.pt.sha256: 'XY' is not" in text and "registry.c.pt.size: '9' is not a whole number" in text
+    with pytest.raises(ConfigError, match=r"revison: unknown key\. Did you mean 'revision'"):
+        section("registry", {"a.safetensors": {"repo": "o/n", "path": "a", "revison": "main"}})
 
 
 @pytest.mark.parametrize("name", ["../up.safetensors", "/abs.safetensors", "a/../../b.safetensors", "C:\\x.pt", "a\x00.pt", "./a", "a//b"])
 def test_a_name_that_leaves_its_folder_is_refused_in_the_registry_and_in_the_prompt(name, tmp_path, hub):
     with pytest.raises(ConfigError, match=r"leaves its folder"):
-        parse({name: {"repo": "o/n", "path": "a"}})
+        section("registry", {name: {"repo": "o/n", "path": "a"}})
     with pytest.raises(ModelMissing, match=r"leaves the models folder"):
         ensure([ModelRef("loras", name, "1", "lora_name")], {NAME: entry()}, tmp_path / "models")
     assert hub.log == []
 
 
 def test_the_committed_registry_can_be_read_and_every_entry_is_pinned_by_sha256():
-    entries = parse(yaml.safe_load((ROOT / "conf/registry/ltx23.yaml").read_text()))
+    entries = section("registry", yaml.safe_load((ROOT / "conf/registry/ltx23.yaml").read_text()))
     assert len(entries) == 27
     for one in entries.values():
         assert one.sha256 and one.size, one.name
@@ -67,7 +68,7 @@ def test_the_committed_registry_can_be_read_and_every_entry_is_pinned_by_sha256(
 def test_every_file_that_a_workflow_names_is_in_the_committed_registry():
     from aio.graph import schema, workflow
 
-    entries = parse(yaml.safe_load((ROOT / "conf/registry/ltx23.yaml").read_text()))
+    entries = section("registry", yaml.safe_load((ROOT / "conf/registry/ltx23.yaml").read_text()))
     workflows = sorted((ROOT / "workflows").glob("*.json"))
     assert len(workflows) >= 6
     for path in workflows:
@@ -190,8 +191,9 @@ CHILD = """
 import sys
 from pathlib import Path
 from aio.graph.models import ModelRef
+from aio.config.registry import RegistryEntry
 from aio.weights.ensure import ensure
-entries = {sys.argv[2]: dict(repo=sys.argv[1], path="split/" + sys.argv[2], folder="loras")}
+entries = {sys.argv[2]: RegistryEntry(sys.argv[2], repo=sys.argv[1], path="split/" + sys.argv[2], folder="loras")}
 ensure([ModelRef("loras", sys.argv[2], "1", "lora_name")], entries, Path(sys.argv[3]))
 """
 

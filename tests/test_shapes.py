@@ -375,7 +375,7 @@ def test_the_preview_knows_what_the_style_mode_follows(control):
 
 def test_a_control_costs_time_for_each_picture_and_poses_for_each_person():
     def seconds(*given, **params):
-        return duration.estimate(duration.work(*styled(*given, **params)), config.compose(["mode=style"]).data).parts.get("Control", 0)
+        return duration.estimate(duration.work(*styled(*given, **params)), config.compose(["mode=style"])).parts.get("Control", 0)
 
     assert seconds("none") == 0 < seconds("canny") < seconds("depth") < seconds("pose", people=1)
     one, two, four = (seconds("pose", people=people) for people in (1, 2, 4))

@@ -183,8 +183,8 @@ def test_a_browser_shows_the_last_word_of_a_running_sweep(tmp_path):
 
 def test_thumbnails_are_the_middle_frame_and_small(tmp_path):
     from aio import config
+    from aio.job import Job
     from aio.run import run
-    from aio.values import Job
 
     base = config.compose(["mode=t2v", "engine=preview", f"output.dir={tmp_path}"])
     made = run(Job(base, {"prompt": "x", "width": 512, "height": 256, "seconds": 0.4}), create("preview", base))

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from aio import config, request
+from aio.job import Job
 from aio.preview.engine import PreviewEngine
 from aio.run import run
 from aio.spaces import prune as module
 from aio.spaces.prune import keep_pruning, prune, rules
-from aio.values import Job
 
 HOUR = 3600.0
 

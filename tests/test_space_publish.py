@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
@@ -12,18 +13,18 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from aio import cli, config
-from aio.comfyui import location
 from aio.comfyui.provision import requirements
 from aio.command import Command
+from aio.config import pins
+from aio.config.registry import RegistryEntry
 from aio.errors import ConfigError
 from aio.spaces import needs, publish, rules, verb
 from aio.spaces.preload import choose
 from aio.spaces.publish import Publication, card_of, drift, publication
-from aio.weights.registry import RegistryEntry
 
 ROOT = Path(__file__).resolve().parent.parent
 REAL = Path(os.environ.get("AIO_COMFYUI_DIR") or Path.home() / ".cache/aio/comfyui")
-PINS = location.parse(config.compose(["mode=t2v"]).data["comfyui"])
+PINS = config.compose(["mode=t2v"]).comfyui
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +69,7 @@ def test_the_entries_hold_every_file_of_the_default_model_in_every_mode_and_pres
     entries = {repo: (files.split(","), revision) for repo, files, *revision in (entry.split() for entry in made.card["preload_from_hub"])}
     files, (commit,) = entries["Lightricks/LTX-2.3-fp8"]
     assert files == ["ltx-2.3-22b-dev-fp8.safetensors", "ltx-2.3-22b-distilled-fp8.safetensors"]
-    assert commit == made.config.data["registry"][files[0]]["revision"]
+    assert commit == made.config.registry[files[0]].revision
     assert entries["Comfy-Org/ltx-2"][0] == ["split_files/text_encoders/gemma_3_12B_it_fp4_mixed.safetensors"]
     assert "Lightricks/LTX-2.3-22b-IC-LoRA-Union-Control" in entries   # mode style
     assert len(entries) == 5 and made.preload.lazy == ()
@@ -80,7 +81,7 @@ def file(name: str, repo: str, gigabytes: float, revision: str = "main") -> Regi
 
 
 def test_files_beyond_the_entries_or_the_storage_are_loaded_lazily_those_of_least_use_first():
-    limits = {"preload_entries": 2, "preload_gb": 100}
+    limits = dataclasses.replace(publication().limits, preload_entries=2, preload_gb=100)
     one, two = "a" * 40, "b" * 40
     files = [file("a", "o/one", 50, one), file("b", "o/two", 40), file("c", "o/three", 1), file("d", "o/one", 20, one), file("e", "o/two", 9)]
     found = choose(files, limits)
@@ -106,7 +107,7 @@ def test_packs_that_a_model_of_the_page_needs_bring_their_requirements(made):
 
 def test_requirements_of_another_commit_are_refused():
     with pytest.raises(ConfigError, match=r"the requirements of ComfyUI at 1{40} are not on record: run `python -m aio setup`"):
-        needs.recorded(location.Pin("ComfyUI", "https://example.org/x", "1" * 40))
+        needs.recorded(pins.Pin("ComfyUI", "https://example.org/x", "1" * 40))
 
 
 @pytest.mark.parametrize("pin", [PINS.comfyui, *(pin for pin in PINS.packs.values() if not pin.bundled)], ids=lambda pin: pin.name)
@@ -182,7 +183,7 @@ def test_more_than_the_storage_and_a_file_of_unknown_size_are_refused(made):
     ("-r other.txt", "requirements.txt: '-r other.txt' is no requirement"),
 ])
 def test_a_requirement_is_refused_in_words(line, said, made):
-    assert list(rules.requirement_faults(f"# comment\n{line}\n", made.config.data["space"]["provided"], made.limits)) == [said]
+    assert list(rules.requirement_faults(f"# comment\n{line}\n", made.config.space.provided, made.limits)) == [said]
 
 
 @pytest.mark.parametrize("version", ["2.8.0", "2.9.1", "2.11.0"])

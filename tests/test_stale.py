@@ -6,8 +6,8 @@ import time
 import pytest
 
 from aio import config, request
+from aio.job import Job
 from aio.media import probe, stage_media, stale
-from aio.values import Job
 
 DAY = 86_400
 

@@ -106,7 +106,7 @@ def test_only_the_rest_of_aios_own_work_is_pruned_not_what_is_named_alike(tmp_pa
 @pytest.mark.parametrize(("needed", "told"), [(59.0, False), (60.0, False), (61.0, False), (61.4, True), (300.0, True)])
 def test_a_run_is_told_that_it_may_need_more_than_can_be_asked_for(needed, told, tmp_path, monkeypatch):
     request = check.sample(config.compose(["mode=t2v", "platform=zerogpu"]))
-    most = dataclasses.replace(duration.most(request.config.data), needed=needed, request=60.0)
+    most = dataclasses.replace(duration.most(request.config), needed=needed, request=60.0)
     monkeypatch.setattr(duration, "estimate", lambda *_: most)
     monkeypatch.setattr(call, "SIZES", dict.fromkeys(("large", "xlarge"), lambda _: iter(())))   # a GPU that says nothing
     inner = SimpleNamespace(name="comfyui", revision="r", input_dir=tmp_path, models_dir=None, output_dir=tmp_path, real=True)
@@ -126,7 +126,7 @@ def test_a_file_is_too_large_for_a_push_only_above_the_limit():
 
 
 def test_the_seconds_of_a_sampler_are_those_of_its_steps_by_thousands_of_tokens():
-    costs = {"step_ms": [2.0, 0.5], "step_floor_ms": 7.0, "guide_factor": 1.5}
+    costs = dataclasses.replace(config.compose().duration, step_ms=(2.0, 0.5), step_floor_ms=7.0, guide_factor=1.5)
     facts = {field.name: None for field in dataclasses.fields(SamplerFacts)} | {"title": "x", "steps": 10, "passes": 2, "guides": False}
     assert duration.sampling(SamplerFacts(**facts | {"tokens": 10_000}), costs) == pytest.approx(10 * 2 * (2 * 10 + 0.5 * 100) / 1000)
     assert duration.sampling(SamplerFacts(**facts | {"tokens": 1_000}), costs) == pytest.approx(10 * 2 * 7 / 1000)
@@ -152,7 +152,7 @@ def test_a_line_of_the_timings_log_that_says_nothing_is_left_out(text, tmp_path)
     good = '{"card": "A", "samplers": [{"stage": "S", "steps": 8, "passes": 1, "tokens": 7040, "guides": 0}], "stages": {"S": 4.0}}'
     (tmp_path / "log").write_text(f"{good}\n{text}\n{good}\n")
     lines = list(timings.read(tmp_path / "log"))
-    assert lines[0] == lines[-1] and len(lines) == 2 and timings.fit(lines, config.compose().data["duration"])["A"]["runs"] == 2
+    assert lines[0] == lines[-1] and len(lines) == 2 and timings.fit(lines, config.compose().duration)["A"]["runs"] == 2
 
 
 def test_a_node_whose_meta_is_no_mapping_is_named_by_its_class():

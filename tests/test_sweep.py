@@ -215,10 +215,10 @@ def test_a_cell_and_a_path_in_a_table_are_kept_as_they_stand(tmp_path):
 
 
 def test_numbers_and_lists_of_json_become_what_the_key_takes(tmp_path):
-    row = '{"output.name": 2024, "lora": ["detailer", "camera_static"], "memory.cache_gb": [1, null], "preset": "fast", "+values.note": "a, b"}'
+    row = '{"output.name": 2024, "lora": ["detailer", "camera_static"], "memory.cache_gb": [1, null], "preset": "fast", "+values.stg_blocks": "a, b"}'
     (spec,), _ = jobs_table.read(str(table(tmp_path, "t.jsonl", row)))
     made = config.compose(spec.overrides)
-    assert (made.output_name, made.choices["lora"], made.data["memory"]["cache_gb"]) == ("2024", ["detailer", "camera_static"], [1, None])
+    assert (made.output_name, made.choices["lora"], made.memory.cache_gb) == ("2024", ["detailer", "camera_static"], (1, None))
 
 
 @pytest.mark.parametrize("content", [b"prompt\ncaf\xe9\n", "prompt\nx\n".encode("utf-16")])

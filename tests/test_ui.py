@@ -20,11 +20,11 @@ pytest.importorskip("gradio")
 
 from aio.config import choices, compose
 from aio.errors import Cancelled, EngineError, InvalidParams, MediaError, ModelMissing, OutOfMemory, OutputError
+from aio.job import Job
 from aio.spaces import refusals
 from aio.ui import catalogue, forms, recipes, uploads, words
 from aio.ui.running import Run
 from aio.ui.visitors import Line
-from aio.values import Job
 
 SMALL = {"prompt": "x", "width": 256, "height": 256, "seconds": 0.5}
 
@@ -212,7 +212,7 @@ def test_a_failure_is_told_in_plain_words(page, client, failure, title):
 def test_what_zerogpu_says_has_words_of_its_own(offered, title, message, expected):
     import gradio as gr
 
-    assert words.explain(refusals.typed(gr.Error(message, title=title)), offered.page["messages"])[0] == expected
+    assert words.explain(refusals.typed(gr.Error(message, title=title)), offered.page.messages)[0] == expected
 
 
 def test_the_page_works_on_after_failures(client):

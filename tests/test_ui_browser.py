@@ -15,8 +15,8 @@ from chromium import CHROMIUM, MISSING
 
 from aio.config import choices, compose
 from aio.engines import create
+from aio.job import Job
 from aio.run import run
-from aio.values import Job
 
 pytest.importorskip("gradio")
 sync_api = pytest.importorskip("playwright.sync_api")

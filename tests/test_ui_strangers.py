@@ -21,6 +21,8 @@ import uisite
 pytest.importorskip("gradio")
 
 from aio.command import parse
+from aio.config import compose
+from aio.config.page import Upload
 from aio.errors import ConfigError
 from aio.ui import door, inbox, reach, visitors
 
@@ -150,7 +152,7 @@ def test_a_file_that_is_fetched_is_bounded_in_bytes(tmp_path, monkeypatch):
     monkeypatch.setattr(safehttpx, "async_validate_url", anybody)
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Endless)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    box = inbox.Inbox(tmp_path, {"mb": 1, "total_mb": 10, "fetch_seconds": 20}, 60)
+    box = inbox.Inbox(tmp_path, Upload(seconds=1, megapixels=1, mb=1, total_mb=10, fetch_seconds=20), 60)
     try:
         small, large = (asyncio.run(box.accept(f"http://files.example:{server.server_port}/{name}")) for name in ("small.png", "large.png"))
     finally:
@@ -332,7 +334,7 @@ def test_uploads_are_bounded_in_bytes_each_and_in_all(tmp_path, samples):
         for size, status, words in answers:
             large.write_bytes(bytes(size))
             assert (answer := upload(served, large))[0] == status and words in answer[1]
-        box = inbox.Inbox(served.inbox.parent, {"mb": 1, "total_mb": 1, "fetch_seconds": None}, 60, clock=lambda: 4e9)
+        box = inbox.Inbox(served.inbox.parent, Upload(seconds=1, megapixels=1, mb=1, total_mb=1, fetch_seconds=None), 60, clock=lambda: 4e9)
         assert not box.full(900_000) and not list(served.inbox.rglob("large.bin"))   # what is old went
 
 
@@ -453,7 +455,7 @@ def aio(folder, *words, **env):
 
 def test_the_password_enters_no_configuration_and_no_message(tmp_path, monkeypatch):
     command = parse(["ui", f"ui.auth=[me,{SECRET}]", "engine=preview"], ("ui",))
-    assert command.auth == f"[me,{SECRET}]" and SECRET not in repr(command) and SECRET not in str(command.compose().data)
+    assert command.auth == f"[me,{SECRET}]" and SECRET not in repr(command) and SECRET not in str(command.compose())
     for words in (["--cfg", "job"], ["plan"], ["check"], ["-m"], []):
         run = aio(tmp_path, *words, f"ui.auth=[me,{SECRET}]")
         assert run.returncode == 2 and SECRET not in run.stdout + run.stderr and "only the page asks for a password" in run.stderr
@@ -462,9 +464,9 @@ def test_the_password_enters_no_configuration_and_no_message(tmp_path, monkeypat
             door.pairs(bad, "ui.auth")
         assert SECRET not in str(caught.value)
     with pytest.raises(ConfigError, match="does not belong in a configuration file"):
-        door.known(None, {"auth": ["me", SECRET]})
+        compose([f"++ui.auth=[me,{SECRET}]"])
     monkeypatch.setenv("AIO_UI_AUTH", f"me:{SECRET}:0123")
-    assert door.known(None, {}) == {"me": f"{SECRET}:0123"} and "AIO_UI_AUTH" not in os.environ
+    assert door.known(None) == {"me": f"{SECRET}:0123"} and "AIO_UI_AUTH" not in os.environ
     assert door.pairs("[me,0123]", "") == {"me": "0123"} and SECRET not in repr(door.Door({"me": SECRET}))
 
 

@@ -1,5 +1,6 @@
 """Overrides as people type them: paths and texts are data, a choice names a choice and nothing else, and faults are told in words."""
 
+import dataclasses
 import os
 import shutil
 import string
@@ -39,7 +40,7 @@ def said(*words):
 def test_any_text_is_the_output_folder_and_name_that_was_typed(text):
     made = config.compose([f"output.dir=./{text}", f"output.name={text}", f"platform.timings={text}", f"comfyui.mirror={text}"])
     assert made.output_dir == Path(text) and made.output_name == text
-    assert (made.data["platform"]["timings"], made.data["comfyui"]["mirror"]) == (text, text)
+    assert (made.platform.timings, made.comfyui.mirror) == (text, text)
 
 
 @pytest.mark.parametrize("text", ODD)
@@ -114,7 +115,7 @@ def test_what_nobody_declared_is_text_where_a_text_stands(tmp_path):
 
 def test_nothing_is_null_where_null_is_legal_and_words_where_it_is_not():
     made = config.compose(["output.name=", "platform.timings="])
-    assert made.output_name is None and made.data["platform"]["timings"] is None
+    assert made.output_name is None and made.platform.timings is None
     assert said("output.dir=") == "output.dir: nothing is given; write output.dir=… or leave it out"
 
 
@@ -208,7 +209,7 @@ def _keys(data, above=""):
             yield from _keys(value, f"{above}{name}.")
 
 
-KEYS = [*_keys(config.compose().data), *config.groups(), "hydra.sweep.dir", "hydra/launcher", "hydra.job.name", "params.seed", "x.y"]
+KEYS = [*_keys(dataclasses.asdict(config.compose())), *config.groups(), "hydra.sweep.dir", "hydra/launcher", "hydra.job.name", "params.seed", "x.y"]
 VALUES = [*ODD, "", "1", "-1", "nan", "1e999", "9" * 400, "9" * 5000, "[1]", "[[", "((", "{a:{b:c}}", "[{op: add}]", "../../x", "~", "\x1b[31m"]
 hostile = st.builds(
     lambda prefix, key, value: f"{prefix}{key}={value}",

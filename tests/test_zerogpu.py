@@ -18,10 +18,11 @@ from aio.errors import GpuAborted, IllegalDuration, NodeError
 from aio.graph import duration
 from aio.graph.draw import draw
 from aio.graph.shapes import SamplerFacts
+from aio.job import Job
 from aio.machine.here import placed
 from aio.request import stage, validate
 from aio.spaces import plain, refusals
-from aio.values import Artifacts, Event, Job
+from aio.values import Artifacts, Event
 
 LIVE = Path(__file__).with_name("zerogpu_live.py")
 LIVE_TESTS = [node.name for node in ast.parse(LIVE.read_text()).body if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")]
@@ -76,7 +77,7 @@ def test_plan_and_decorator_compute_the_same_seconds(mode, inputs, tmp_path):
     checked = validate(Job(config, {"prompt": "x", "width": 256, "height": 256, "seconds": 0.5, **files}))
     said = draw(checked).estimate
     staged = stage(checked, tmp_path)
-    asked = duration.estimate(duration.work(draw(staged).prompt, duration.media_of(staged)), config.data)
+    asked = duration.estimate(duration.work(draw(staged).prompt, duration.media_of(staged)), config)
     assert asked == said and asked.size == "large" and 60 <= asked.request <= 900
 
 
@@ -138,7 +139,7 @@ def test_every_refusal_has_its_own_words_on_the_page():
     pytest.importorskip("gradio")
     from aio.ui import words
 
-    rules = compose().data["ui"]["messages"]
+    rules = compose().ui.messages
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.GpuError)]
     said = {kind: words.explain(kind("x"), rules) for kind in kinds}
     assert len(kinds) == 8 and len({title for title, _ in said.values()}) == 8
@@ -161,7 +162,7 @@ def run_of(tmp_path, card="A card", **values):
     config = compose([f"platform.timings={tmp_path / 'log' / 'timings.jsonl'}"])
     checked = check.sample(config, values)
     drawn = draw(checked)
-    stages = {config.stages[one.node]: 2 * duration.sampling(one, config.data["duration"]) for one in drawn.work.samplers}
+    stages = {config.stages[one.node]: 2 * duration.sampling(one, config.duration) for one in drawn.work.samplers}
     return drawn, Artifacts(Path("x.mp4"), 1280, 704, 121, 24.0, 5.0, 48000, "comfyui v0", stages, card)
 
 
@@ -193,7 +194,7 @@ def test_the_constants_are_fitted_to_the_log(tmp_path, capsys):
     for seconds in (5.0, 8.0, 12.0):
         timings.note(*run_of(tmp_path, seconds=seconds))
     log = tmp_path / "log" / "timings.jsonl"
-    costs = compose().data["duration"]
+    costs = compose().duration
     (facts,) = timings.fit(timings.read(log), costs).values()
     assert facts["card_factor"] == 2.0 and facts["runs"] == 3
     curve = [1000 * duration.sampling(SamplerFacts("", "", 1, 1, tokens), costs) for tokens in (6000, 14000)]

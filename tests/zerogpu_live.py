@@ -34,12 +34,13 @@ from gradio.context import LocalContext  # noqa: E402
 from aio import config as configuration  # noqa: E402
 from aio import engines, errors  # noqa: E402
 from aio.check import plan  # noqa: E402
+from aio.job import Job  # noqa: E402
 from aio.preview.engine import PreviewEngine  # noqa: E402
 from aio.run import run  # noqa: E402
 from aio.spaces.call import gpu  # noqa: E402
 from aio.spaces.engine import ZeroGPUEngine, choose, create  # noqa: E402
 from aio.ui.running import Run  # noqa: E402
-from aio.values import Event, Job  # noqa: E402
+from aio.values import Event  # noqa: E402
 
 WORK = Path(tempfile.mkdtemp(prefix="aio-live-"))
 """Of the toy's, everywhere the same: a process that stays warm keeps its engine."""

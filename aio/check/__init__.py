@@ -17,7 +17,8 @@ from aio.fields import MEDIA_TYPES, Field, formats, geometry
 from aio.fields.conditions import holds
 from aio.graph import patch
 from aio.graph.draw import draw
-from aio.values import Media, Request
+from aio.job import Request
+from aio.values import Media
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,8 @@ from aio.config import Config
 from aio.fields import MEDIA_TYPES, holds
 from aio.graph import patch, workflow
 from aio.graph.draw import draw
-from aio.values import Operation, Prompt, Request
+from aio.job import Request
+from aio.values import Operation, Prompt
 
 
 @dataclass(frozen=True, slots=True)

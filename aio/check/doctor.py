@@ -23,11 +23,11 @@ from aio.config import Config
 from aio.errors import EngineError
 from aio.fields import MEDIA_TYPES
 from aio.graph.draw import Drawn, draw
+from aio.job import Job
 from aio.machine import faults, folders, terminal
 from aio.recipe import provenance
 from aio.stop import Stop
-from aio.values import Job, ignore
-from aio.weights import registry
+from aio.values import ignore
 
 SIZE = 128
 """Pixels of width and height: the smallest that two stages and a half-size guide allow. Fields start at 256, which takes longer."""
@@ -141,7 +141,7 @@ def lacking(case: Case, engine: Any, missing: Iterable[str]) -> str:
     Raises:
         AioError: the case's graph cannot be made.
     """
-    pins, packs = location.parse(case.config.data["comfyui"]), case.config.data.get("packs") or ()
+    pins, packs = case.config.comfyui, case.config.packs
     places = {name: location.pack_place(engine.folders.comfyui, pins.pack(name)) for name in packs}
     gone = [name for name, place in places.items() if location.pack_revision(place, pins.pack(name)) != pins.pack(name).revision]
     # No media are staged for this: their names make no difference.
@@ -219,14 +219,14 @@ def doctor(config_dirs: Sequence[Path] = (), modes: Sequence[str] = (), show: Ca
     from aio.comfyui.engine import ComfyUIEngine
 
     todo = list(cases(modes, config_dirs))
-    if location.find(todo[0].config.data["comfyui"]) is None:
+    if location.find(todo[0].config.comfyui) is None:
         raise EngineError("doctor runs the real ComfyUI, which is not set up: run `python -m aio setup` first")
     with tempfile.TemporaryDirectory(prefix="aio-doctor-") as scratch:
         began = time.monotonic()
         engine = ComfyUIEngine(todo[0].config, work_dir=Path(scratch), models_dir=Path(scratch) / "models", cpu=True)
         show(f"ComfyUI {engine.revision} at {engine.folders.comfyui}")
         engine.start()
-        names = {name: item.folder for case in todo for name, item in registry.parse(case.config.data["registry"]).items()}
+        names = {name: item.folder for case in todo for name, item in case.config.registry.items()}
         missing = tinyweights.write(engine.folders.models, names)
         show(f"started on the CPU, tiny random weights made, in {time.monotonic() - began:.1f} s\n")
         show(f"{'mode':9} {'preset':9} {'variant':24} {'s':>5}  result")

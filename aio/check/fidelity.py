@@ -122,9 +122,8 @@ def _faults(entry: Entry, record: Record) -> Iterator[str]:
         yield f"at: {entry.at!r} begins with no source; write one of {', '.join(record.sources)}, a space, file and name"
 
 
-def official(entry: Entry, config_data: Mapping[str, Any]) -> Any:
+def official(entry: Entry, texts: Mapping[str, str]) -> Any:
     """The official value of an entry: as it stands there, or the text of conf/official that it names."""
-    texts = config_data.get("official") or {}
     return texts.get(entry.value, entry.value) if isinstance(entry.value, str) else entry.value
 
 
@@ -183,7 +182,7 @@ def rows(modes: Sequence[str], config_dirs: Sequence[Path] = (), overrides: Sequ
                 continue
             told = [one for config in composed for one in constants.of(config)]
             found[record.name] += told
-            faults = tuple(judge(record, told, composed[0].data))
+            faults = tuple(judge(record, told, composed[0].official))
         except AioError as error:
             faults = tuple(str(error).splitlines())
         yield Row(mode, "all", "all", "official record", faults=faults)
@@ -193,17 +192,17 @@ def rows(modes: Sequence[str], config_dirs: Sequence[Path] = (), overrides: Sequ
             yield Row("all", "all", "all", f"official record {name}", faults=tuple(idle(record, told)) if record else ())
 
 
-def judge(record: Record, told: Sequence[Constant], config_data: Mapping[str, Any]) -> Iterator[str]:
+def judge(record: Record, told: Sequence[Constant], texts: Mapping[str, str]) -> Iterator[str]:
     """Sentences about constants without an entry or with several, and about values that are not what their entry says."""
     found: dict[tuple[str, str, str], list[Constant]] = defaultdict(list)
     for one in told:
-        for fault in _judged(record, one, config_data):
+        for fault in _judged(record, one, texts):
             found[one.name, typed.shown(one.value), fault].append(one)
     for (name, value, fault), ones in found.items():
         yield f"{' '.join(filter(None, (name, 'is', value, where(ones, told))))}: {fault}"
 
 
-def _judged(record: Record, one: Constant, config_data: Mapping[str, Any]) -> Iterator[str]:
+def _judged(record: Record, one: Constant, texts: Mapping[str, str]) -> Iterator[str]:
     entries, file = record.of(one), record.file
     if not entries:
         yield f"no entry of {file} speaks of it; add one, with its source and verdict"
@@ -211,7 +210,7 @@ def _judged(record: Record, one: Constant, config_data: Mapping[str, Any]) -> It
         yield f"{len(entries)} entries of {file} speak of it; leave it to one"
     else:
         entry = entries[0]
-        wanted = official(entry, config_data)
+        wanted = official(entry, texts)
         alike = same(one.value, wanted)
         if entry.verdict == "official" and not alike:
             yield f"official is {typed.shown(wanted)} ({entry.at}); correct it, or call it deliberate or open in {file}, and say why"

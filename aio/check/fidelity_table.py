@@ -61,7 +61,7 @@ def document() -> str:
     for name, configs in itertools.groupby(sorted(composed, key=lambda one: one.choices["official"]), key=lambda one: one.choices["official"]):
         record, mine = fidelity.load(name), list(configs)
         told = [one for config in mine for one in constants.of(config)]
-        faults = [*fidelity.judge(record, told, mine[0].data), *fidelity.idle(record, told)] if record else []
+        faults = [*fidelity.judge(record, told, mine[0].official), *fidelity.idle(record, told)] if record else []
         if faults:
             raise ConfigError("\n".join(faults))
         parts += _parts(record, told, mine) if record else ()
@@ -80,7 +80,7 @@ def _parts(record: Record, told: Sequence[Constant], configs: Sequence[Config]) 
         yield f"## {heading}\n"
         yield "| constant | in | aio | official | verdict | source |\n|---|---|---|---|---|---|"
         for entry in entries:
-            yield from _lines(entry, record, told, configs[0].data)
+            yield from _lines(entry, record, told, configs[0].official)
         yield ""
     yield from _open(record, told)
     yield from _notes(configs)
@@ -94,7 +94,7 @@ def _sources(record: Record) -> Iterator[str]:
     yield ""
 
 
-def _lines(entry: Entry, record: Record, told: Sequence[Constant], data: Mapping[str, Any]) -> Iterator[str]:
+def _lines(entry: Entry, record: Record, told: Sequence[Constant], texts: Mapping[str, str]) -> Iterator[str]:
     """A line for each value that constants of an entry have, those together that agree in it and in where they are."""
     groups: dict[tuple[str, str], list[str]] = defaultdict(list)
     drives: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
@@ -108,7 +108,7 @@ def _lines(entry: Entry, record: Record, told: Sequence[Constant], data: Mapping
         drives[key] |= {where: None for one in ones for where in one.where}
     letter, _, place = entry.at.partition(" ")
     source = record.sources.get(letter)
-    wanted = "=" if entry.verdict == "official" else _value(fidelity.official(entry, data)) if entry.value is not None else ""
+    wanted = "=" if entry.verdict == "official" else _value(fidelity.official(entry, texts)) if entry.value is not None else ""
     for (value, where), names in groups.items():
         told_of = "<br>".join([*(f"`{name}`" for name in names), *(f"<sub>{inlet}</sub>" for inlet in drives[value, where])])
         dated = f"{letter}, {source.date or f'read {source.read}'}<br>{place.replace(': ', '<br>', 1)}" if source else ""
@@ -129,7 +129,7 @@ def _open(record: Record, told: Sequence[Constant]) -> Iterator[str]:
 
 def _notes(configs: Iterable[Config]) -> Iterator[str]:
     """What plans and runs say of themselves."""
-    found = {note["text"]: note.get("when") or {} for config in configs for note in (config.data.get("notes") or {}).values()}
+    found = {note.text: note.when or {} for config in configs for note in config.notes.values()}
     if found:
         yield "## Without an official reference\n\nWhat `plan`, a run and the page say:\n"
         yield from (f"- {text}" for text in found)

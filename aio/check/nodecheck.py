@@ -16,7 +16,6 @@ from aio.graph import workflow
 from aio.graph.draw import Drawn
 from aio.graph.schema import Input, NodeClass
 from aio.values import Operation, Prompt
-from aio.weights import registry
 
 _NUMBERS: dict[str, Any] = {"INT": int, "FLOAT": (int, float)}
 
@@ -95,7 +94,7 @@ def of_job(drawn: Drawn, reach: Iterable[str] = ()) -> list[str]:
         reach: spliced nodes through which the model must flow to every sampler.
     """
     config, prompt = drawn.request.config, drawn.prompt
-    found = [*workflow.faults(prompt, config.node(config.output).id), *faults(prompt, node_schema.load())]
+    found = [*workflow.faults(prompt, config.node(config.output.node).id), *faults(prompt, node_schema.load())]
     found += [*_misuse(drawn.operations, config), *_packs(prompt, config)]
     return found or [*_files(drawn), *_sizes(drawn), *_unreached(prompt, reach)]
 
@@ -111,7 +110,7 @@ def _misuse(operations: Sequence[Operation], config: Config) -> Iterator[str]:
 
 def _packs(prompt: Prompt, config: Config) -> Iterator[str]:
     """Classes of a node pack that the config does not name, so that it would not be loaded."""
-    named, known = config.data.get("packs") or (), node_schema.load()
+    named, known = config.packs, node_schema.load()
     for node_id, node in prompt.items():
         pack = known[node["class_type"]].pack if node["class_type"] in known else ""
         if pack and pack not in named:
@@ -119,7 +118,7 @@ def _packs(prompt: Prompt, config: Config) -> Iterator[str]:
 
 
 def _files(drawn: Drawn) -> Iterator[str]:
-    entries = registry.parse(drawn.request.config.data["registry"])
+    entries = drawn.request.config.registry
     for ref in drawn.models:
         where = f"/{ref.node}/inputs/{ref.input}"
         if ref.guessed:

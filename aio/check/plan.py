@@ -14,8 +14,9 @@ from aio.fields.conditions import holds
 from aio.fields.numerals import exact
 from aio.graph import duration, workflow
 from aio.graph.draw import Drawn
+from aio.job import Job, Request
 from aio.machine.device import device
-from aio.values import Job, Prompt, Request
+from aio.values import Prompt
 from aio.weights import lorafit, registry
 
 
@@ -88,7 +89,7 @@ def examine(drawn: Drawn, models_dir: Path | None = None) -> Plan:
     """The plan of a graph. Raises WorkflowError: its shapes do not fit."""
     config = drawn.request.config
     _ = drawn.work   # faults show here
-    models = registry.status(drawn.models, registry.parse(config.data["registry"]), models_dir)
+    models = registry.status(drawn.models, config.registry, models_dir)
     unfit = engines.unfit(config, device())
     return Plan(drawn, (*drawn.request.warnings, *([unfit] if unfit else []), *lorafit.check(drawn.prompt, config, models)), models)
 
@@ -137,7 +138,7 @@ def _seconds(gpu: duration.Estimate) -> list[str]:
 
 def _graph(prompt: Prompt, config: Config) -> list[str]:
     """One line a node that samples, loads or writes: title <- titles of its sources."""
-    alive = workflow.ancestors(prompt, config.node(config.output).id)
+    alive = workflow.ancestors(prompt, config.node(config.output.node).id)
     names = {node_id: workflow.titled(node) or node["class_type"] for node_id, node in prompt.items()}
     lines = []
     for node_id, node in prompt.items():

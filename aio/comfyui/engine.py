@@ -19,10 +19,11 @@ from aio.config import Config
 from aio.engine import NO_METADATA
 from aio.errors import EngineError
 from aio.graph import workflow
+from aio.job import Request
 from aio.machine import folders, paths
 from aio.media.streams import write_failure
 from aio.stop import Stop
-from aio.values import Artifacts, OnEvent, Prompt, Request
+from aio.values import Artifacts, OnEvent, Prompt
 
 
 class ComfyUIEngine:
@@ -44,17 +45,17 @@ class ComfyUIEngine:
     name, real = "comfyui", True
 
     def __init__(self, config: Config, *, work_dir: Path | None = None, models_dir: Path | None = None, cpu: bool = False):
-        found = location.find(config.data.get("comfyui"))
+        found = location.find(config.comfyui)
         if found is None:
             raise EngineError(self.lacking(config))
         comfyui = found.path.resolve()
         work = work_dir or folders.work()
         models = models_dir or folders.models(comfyui)
         self.folders = Folders(comfyui, paths.expanded(work).resolve(), paths.expanded(models).resolve())
-        pinned = location.parse(config.data.get("comfyui")).comfyui.revision
+        pinned = config.comfyui.revision
         commit = pinned if found.verified_by == "manifest" else found.revision   # without .git it is known by its files
         self.revision = f"v{location.version(found.path)} {commit[:8]}"
-        self.memory, self.cpu, self._weights = memory.parse(config.data), cpu, Weights(self.folders.models)
+        self.memory, self.cpu, self._weights = config.memory, cpu, Weights(self.folders.models)
         self.executed: tuple[str, ...] = ()
         """Nodes that the last run executed."""
         self.cached: tuple[str, ...] = ()
@@ -65,7 +66,7 @@ class ComfyUIEngine:
     @staticmethod
     def lacking(config: Config) -> str:
         """What must be set up before it can run, empty where all is there."""
-        return "" if location.find(config.data.get("comfyui")) else "ComfyUI is not set up: run `python -m aio setup`, or give engine=preview"
+        return "" if location.find(config.comfyui) else "ComfyUI is not set up: run `python -m aio setup`, or give engine=preview"
 
     @property
     def input_dir(self) -> Path:
@@ -114,7 +115,7 @@ class ComfyUIEngine:
         files = JobFiles(self.folders.output, request.prefix)
         prompt = workflow.copied(prompt)   # validate_prompt converts values in place
         progress = Progress(weights(prompt, request), request.config.stages, on_event, stop.is_set, _interrupt)
-        after_job, done = memory.parse(request.config.data).after_job, False
+        after_job, done = request.config.memory.after_job, False
         if self._executor is None:
             progress.open("Starting ComfyUI")
         library = self._boot()
@@ -124,7 +125,7 @@ class ComfyUIEngine:
             with stop.calling(_interrupt):   # and never once it has ended: ComfyUI's flag is one for all runs
                 made = asyncio.run(self._execute(library, stop, prompt, request, progress, metadata))
             done = True   # a stop that comes now is too late: the clip is there
-            output = request.config.node(request.config.output).id
+            output = request.config.node(request.config.output.node).id
             video = files.video(made, output, prompt, on_event)
             facts = artifacts(video, f"{self.name} {self.revision}", progress.timings(), boot.card())
             tagged(video, output, prompt, on_event)
@@ -145,10 +146,10 @@ class ComfyUIEngine:
         import execution
         from comfy_execution.progress import add_progress_handler
 
-        pins = location.parse(request.config.data.get("comfyui"))
-        packs = [str(name) for name in request.config.data.get("packs") or ()]
+        pins = request.config.comfyui
+        packs = list(request.config.packs)
         await boot.load_packs(library, [(name, location.pack_dir(self.folders.comfyui, pins.pack(name))) for name in packs])
-        job, output = uuid.uuid4().hex, request.config.node(request.config.output).id
+        job, output = uuid.uuid4().hex, request.config.node(request.config.output.node).id
         valid, error, outputs, node_errors = await execution.validate_prompt(job, prompt, [output])
         if not valid or node_errors:
             raise failures.refused(error, node_errors, prompt, request)

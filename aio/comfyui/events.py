@@ -13,7 +13,8 @@ from typing import Any
 
 from aio.errors import AioError
 from aio.graph import duration
-from aio.values import Event, OnEvent, Prompt, Request
+from aio.job import Request
+from aio.values import Event, OnEvent, Prompt
 
 LEAST = 0.02
 """Seconds that any node weighs: without a cost of its own it is quick."""
@@ -36,7 +37,7 @@ def weights(prompt: Prompt, request: Request) -> dict[str, float]:
     counts = Counter(node["class_type"] for node in prompt.values())
     try:
         work = duration.work(prompt, duration.media_of(request))
-        found = duration.estimate(work, request.config.data)
+        found = duration.estimate(work, request.config)
     except (AioError, LookupError, TypeError):
         return dict.fromkeys(prompt, 1.0)
     shares: dict[str, float] = {}

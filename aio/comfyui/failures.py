@@ -10,7 +10,8 @@ from typing import Any
 from aio.errors import AioError, NodeError, OutOfMemory, WorkflowError
 from aio.graph import bounds, patch, workflow
 from aio.graph.draw import Drawn
-from aio.values import Prompt, Request
+from aio.job import Request
+from aio.values import Prompt
 
 OUT_OF_MEMORY_TEXT = ("DefaultCPUAllocator: can't allocate memory", "MPS backend out of memory", "not enough memory: you tried to allocate")
 """How torch says it where it raises a plain RuntimeError: on the CPU and on MPS."""

@@ -85,11 +85,11 @@ class Weights:
         Raises:
             WeightsMismatch: an earlier run found that nothing of a LoRA fits.
         """
-        rules, files = lorafit.rules_of(config), self._files(prompt)
+        rules, files = config.lora_keys, self._files(prompt)
         paths, loaded = {(one.folder, one.name): one.path for one in files}, dict[str, Loaded]()
         faults: list[str] = []
-        headers = {fit.node: fit for fit in lorafit.fits(prompt, config.node(config.output).id, files, rules, faults)}
-        for node_id, name in lorafit.loaded(prompt, config.node(config.output).id, rules):
+        headers = {fit.node: fit for fit in lorafit.fits(prompt, config.node(config.output.node).id, files, rules, faults)}
+        for node_id, name in lorafit.loaded(prompt, config.node(config.output.node).id, rules):
             path, model = paths.get(("loras", name)), lorafit.model_of(prompt, node_id, rules)
             key = (_identity(path), *self._made(prompt, lorafit.root_of(prompt, node_id)))
             fit = headers.get(node_id)
@@ -124,7 +124,7 @@ class _Listener(logging.Handler):
     def __init__(self, loaded: dict[str, Loaded], rules: Mapping[str, Any], node: Callable[[], str], fail: Callable[[WeightsMismatch], None]):
         super().__init__(logging.WARNING)
         self.loaded, self.rules, self.node, self.fail = loaded, rules, node, fail
-        self.patterns = {kind: [re.compile(text) for text in texts] for kind, texts in (rules.get("log") or {}).items()}
+        self.patterns = {kind: [re.compile(text) for text in texts] for kind, texts in rules.log.items()}
         self.disputed: dict[str, tuple[str, ...]] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -146,7 +146,7 @@ class _Listener(logging.Handler):
 
     def _weight(self, key: str, why: str) -> None:
         stem = key.removeprefix("diffusion_model.").removesuffix(".weight").removesuffix(".bias")
-        forms = [form for forms in (self.rules.get("networks") or {}).values() for form in forms]
+        forms = [form for forms in self.rules.networks.values() for form in forms]
         names = {form.replace("{}", stem).replace("{_}", stem.replace(".", "_")) for form in forms} | {key.removesuffix(".weight")}
         owners = self._owners(names, stem)
         if len(owners) == 1:

@@ -10,12 +10,11 @@ import hashlib
 import logging
 import os
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aio.comfyui.pins import Pin, Pins, parse
+from aio.config.pins import Pin, Pins
 from aio.errors import AioError, EngineError
 from aio.machine import folders
 from aio.machine.outside import json_of, text_of
@@ -49,13 +48,12 @@ class ComfyUIDir:
     warning: str = ""
 
 
-def find(pins: Mapping[str, Any] | Pins, override: str | Path | None = None) -> ComfyUIDir | None:
+def find(pins: Pins, override: str | Path | None = None) -> ComfyUIDir | None:
     """The ComfyUI to use, None when none is set up.
 
     Raises:
         EngineError: there is one and it is not the pinned one (or a folder that the user names holds none).
     """
-    pins = parse(pins)
     for why, path in folders.comfyui(override):
         try:
             holds = (path / "execution.py").is_file() and (path / "nodes.py").is_file()
@@ -68,7 +66,7 @@ def find(pins: Mapping[str, Any] | Pins, override: str | Path | None = None) -> 
     return None
 
 
-def known_models(pins: Mapping[str, Any] | Pins) -> Path | None:
+def known_models(pins: Pins) -> Path | None:
     """ComfyUI's models folder, None where none is set up, or not the pinned one: listing needs no engine, `run` and `setup` say what is wrong."""
     try:
         found = find(pins)

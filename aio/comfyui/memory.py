@@ -1,4 +1,4 @@
-"""Memory of the ComfyUI engine: what the config's `memory` may say, and the one place that frees anything.
+"""Memory of the ComfyUI engine: what the config's `memory` does to ComfyUI, and the one place that frees anything.
 
 VRAM is ComfyUI's own work: it loads, offloads and evicts. The policy (conf/memory) chooses its modes and says what stays
 loaded between two jobs.
@@ -6,70 +6,19 @@ loaded between two jobs.
 
 from __future__ import annotations
 
-import dataclasses
 import gc
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from aio.errors import ConfigError, nearest
+from aio.config.sections import Memory
 
 VRAM = {"auto": None, "high": "highvram", "low": "lowvram", "none": "novram", "gpu": "gpu_only"}
 """`memory.vram` -> ComfyUI's option of that name (comfy/cli_args.py)."""
-
-AFTER_JOB = ("keep", "unload", "free")
 
 COLLECT_SECONDS = 10.0
 """ComfyUI's own interval between two collections (gc_collect_interval in main.py)."""
 
 _collected = -COLLECT_SECONDS
-
-
-@dataclass(frozen=True, slots=True)
-class Memory:
-    """The config's `memory` (conf/memory/*.yaml).
-
-    Attributes:
-        name: of the policy.
-        after_job: keep (models and node results stay), unload (models leave the GPU), free (results go too).
-        vram: auto, high, low, none or gpu: ComfyUI's modes of the same names.
-        reserve_gb: GB of VRAM left to other programs, None for ComfyUI's own choice.
-        dynamic_vram: NVIDIA: ComfyUI streams weights as its main.py does by default; else it loads them whole, by estimates.
-        cache: pressure (ComfyUI's default: results go when RAM runs short), classic, or none.
-        cache_gb: free GB of RAM that the pressure cache keeps while a job runs, and below which results that the job does
-            not need go; null for main.py's numbers.
-    """
-
-    name: str = "keep_warm"
-    after_job: str = "keep"
-    vram: str = "auto"
-    reserve_gb: float | None = None
-    dynamic_vram: bool = True
-    cache: str = "pressure"
-    cache_gb: tuple[float | None, float | None] = (None, None)
-
-
-def parse(data: Mapping[str, Any]) -> Memory:
-    """Read `memory` of a composed configuration; an absent one is the default.
-
-    Raises:
-        ConfigError: an unknown key or value, with the nearest known one.
-    """
-    given = dict(data.get("memory") or {})
-    known = [field.name for field in dataclasses.fields(Memory)]
-    for key in given:
-        if key not in known:
-            raise ConfigError(f"memory: unknown key {key!r}.{nearest(str(key), known)} Known: {', '.join(known)}")
-    memory = Memory(**given | {"cache_gb": tuple(given.get("cache_gb") or (None, None))})
-    choices = {"after_job": AFTER_JOB, "vram": tuple(VRAM), "cache": ("pressure", "classic", "none")}
-    for key, allowed in choices.items():
-        value = getattr(memory, key)
-        if value not in allowed:
-            raise ConfigError(f"memory.{key}: {value!r} is unknown.{nearest(str(value), allowed)} Known: {', '.join(allowed)}")
-    if len(memory.cache_gb) != 2:
-        raise ConfigError(f"memory.cache_gb: expected two numbers or nulls, found {list(memory.cache_gb)}")
-    return memory
 
 
 def set_options(memory: Memory, args: Any) -> None:
@@ -99,7 +48,7 @@ def release(executor: Any, how: str) -> None:
     """Free memory after a job: the only place of aio that does.
 
     Args:
-        executor: the PromptExecutor whose results may go. how: one of AFTER_JOB.
+        executor: the PromptExecutor whose results may go. how: the config's `memory.after_job`.
     """
     global _collected
     import comfy.model_management as management

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from aio import config as configuration
 from aio.config import Config
 from aio.config.grammar import literal, split
+from aio.config.sections import Sweep
 from aio.errors import AioError, ConfigError, nearest
 from aio.fields import LITERAL_TYPES, TEXT_TYPES, Field
 from aio.fields.texts import lines, of_field
@@ -94,14 +95,13 @@ class Command:
         return [word for word in self.overrides if configuration.is_text(word.lstrip("+").partition("=")[0])]
 
     @property
-    def limits(self) -> Mapping[str, int]:
-        """The section `sweep`: how many jobs and columns are taken."""
-        return configuration.compose([word for word in self.overrides if word.startswith("sweep.")], self.config_dirs).data["sweep"]
+    def limits(self) -> Sweep:
+        """How many jobs and columns a sweep may have."""
+        return configuration.compose([word for word in self.overrides if word.startswith("sweep.")], self.config_dirs).sweep
 
     def fields(self, modes: Iterable[str] = ()) -> dict[str, Field]:
         """Fields of every mode and LoRA that the overrides may choose, and of `modes`, chosen elsewhere."""
-        chosen = [[*self._choices("mode"), *([mode] for mode in modes)], self._choices("lora")]
-        found: dict[str, Field] = {}
+        chosen, found = [[*self._choices("mode"), *([mode] for mode in modes)], self._choices("lora")], dict[str, Field]()
         for mode in chosen[0] or [[]]:
             loras = sorted({name for pick in chosen[1] for name in pick})
             groups = [f"mode={mode[0]}"] if mode else []
@@ -110,7 +110,7 @@ class Command:
 
     def _choices(self, group: str) -> list[list[str]]:
         """The choices that an override of `group` names, one list a job: `lora=[a],[a,b]` -> [[a], [a, b]]."""
-        given = [word.partition("=")[2] for word in self.overrides if word.lstrip("+").startswith(f"{group}=")]
+        given = (word.partition("=")[2] for word in self.overrides if word.lstrip("+").startswith(f"{group}="))
         return [names for text in given for names in swept(group, text, self.config_dirs)]
 
 

@@ -1,7 +1,10 @@
 """Configuration: compose Hydra's groups into one immutable Config.
 
-places.py says where files lie and which choices there are, words.py reads overrides as people type them, files.py reads YAML within
-bounds, foreign.py says what a file from outside may do, sources.py brings both to Hydra, sections.py declares what is legal.
+places.py says where files lie and which choices there are, words.py reads overrides as people type them, files.py reads YAML in bounds,
+foreign.py says what a file from outside may do, sources.py brings both to Hydra, sections.py declares what is legal, blame.py names files.
+
+Sections are plain dataclasses, read by typed.py, not pydantic's: measured, that costs 0.1 s of every start to import and 0.1 s more to
+prepare six of them, where typed.py reads a whole composition in 6 ms, and its sentences would lack the nearest key.
 """
 
 from __future__ import annotations
@@ -10,19 +13,20 @@ import dataclasses
 import functools
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from aio.config import checks, files, following, foreign, typed
+from aio.config import blame, checks, files, following, foreign, typed
 from aio.config.checks import is_text
 from aio.config.composing import alone, composed, explain, params_of, register, searched, standing
 from aio.config.places import CONF, WORKFLOWS, choice, choices, facts, groups, many, settled, usual
 from aio.config.quoting import LITERAL, escaped
-from aio.config.sections import EngineEntry, Mode, Node
+from aio.config.sections import Mode, Node, Sections
 from aio.config.words import Words, picked, sort
 from aio.errors import AioError, ConfigError, nearest
 from aio.fields import TYPES, Field
+from aio.fields.amounts import KEY
 from aio.fields.conditions import Condition
 from aio.fields.formats import FORMATS
 from aio.machine import paths
@@ -37,25 +41,21 @@ __all__ = [
 class Patch:
     """A named list of operation templates, applied where `when` holds. `source` is the config file that it stands in."""
 
-    name: str
+    name: str = field(metadata=KEY)
     operations: tuple[Mapping[str, Any], ...]
     when: Condition | None = None
     source: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Config:
-    """One composed configuration: everything aio knows about a job except the user's values.
+@dataclass(frozen=True, kw_only=True)
+class Config(Sections):
+    """One composed configuration: everything aio knows about a job except the user's values. The sections, and what is made of some.
 
     Attributes:
         mode: name; title, summary: texts. workflow: API-format file.
         choices: group -> chosen file(s), e.g. preset, model, lora.
-        fields: name -> Field. values: what preset, model and mode set; name -> value.
-        nodes, ports, patches, tables, output: see aio.graph.patch; `output` names the node whose file is the result.
-        stages: node id -> title, for progress. duration: GPU-seconds constants and the platform's clamp.
-        registry, comfyui: weights and pins. loras: facts of the chosen LoRAs. examples: sample jobs.
-        engine: auto or a name of `engines`. output_dir, output_name: where results go.
-        data: the whole composed configuration as plain containers.
+        ports, patches: see aio.graph.patch. stages: node id -> title, for progress. examples: sample jobs.
+        output_dir, output_name: where results go.
     """
 
     mode: str
@@ -63,20 +63,12 @@ class Config:
     summary: str
     workflow: Path
     choices: Mapping[str, Any]
-    fields: Mapping[str, Field]
-    values: Mapping[str, Any]
-    nodes: Mapping[str, Node]
     ports: Mapping[str, tuple[tuple[str, str], ...]]
     patches: tuple[Patch, ...]
-    tables: Mapping[str, Mapping[str, str]]
-    output: str
     stages: Mapping[str, str]
-    engine: str
-    engines: Mapping[str, EngineEntry]
     output_dir: Path
     output_name: str | None
     examples: tuple[Mapping[str, Any], ...]
-    data: Mapping[str, Any]
 
     def node(self, name: str) -> Node:
         """The node called `name`.
@@ -133,25 +125,23 @@ def build(cfg: Any, config_dirs: Sequence[Path] = (), given: Words | None = None
 
     chosen = OmegaConf.to_container(cfg.hydra.runtime.choices)
     data = _resolved(cfg, given)
-    fields = data.get("fields")
-    if isinstance(fields, Mapping):
-        data["fields"] = {key: {**item, "name": key} if isinstance(item, Mapping) else item for key, item in fields.items()}
     words = [*given.texts, *(word.lstrip("+").partition("=")[0] for word in given.hydra)] if given else []
     faults = list(foreign.engines(data.get("engines"), files.load(CONF / "config.yaml")["engines"], words))
     root = checks.read(data, faults)
     if any(fault.startswith("mode:") for fault in faults):
         faults.append("a mode's file begins with `# @package _global_` and says mode: {name: …, title: …, workflow: …}")
     if root is None or faults:
-        raise ConfigError("\n".join(faults))
-    mode, nodes = root.mode, root.nodes
+        raise _refused(faults, config_dirs, given)
+    mode = root.mode
     patches = [_patch(name, item, faults) for name, item in root.patches.items()]
     faults += [fault for key, item in root.fields.items() for fault in _field_faults(key, item, root.fields)]
     faults += following.faults(root.fields)
     faults += [fault for key, note in root.notes.items() for fault in _condition_faults(f"notes.{key}.when", note.when)]
     if not re.fullmatch(r"(?!\.)[^/\\\x00-\x1f]+", mode.name):
         faults.append(f"mode.name: {mode.name!r} is no plain name; results are called after it")
+    faults += blame.strangers(root, config_dirs, given.hydra if given else ())
     if faults:
-        raise ConfigError("\n".join(f"mode {mode.name}: {fault}" for fault in faults))
+        raise _refused(faults, config_dirs, given)
     return Config(
         mode=mode.name,
         title=mode.title or mode.name,
@@ -159,21 +149,23 @@ def build(cfg: Any, config_dirs: Sequence[Path] = (), given: Words | None = None
         workflow=_workflow(mode, config_dirs),
         # Hydra does not record the choices of a group that takes several.
         choices={group: choice for group, choice in chosen.items() if not group.startswith("hydra")} | {"lora": list(root.loras)},
-        fields=root.fields,
-        values=root.values,
-        nodes=nodes,
         ports={key: tuple(port.items()) for key, port in root.ports.items()},
         patches=tuple(patches),
-        tables=root.tables,
-        output=root.output.node,
-        stages={nodes[key].id: title for key, title in root.stages.items() if key in nodes},
-        engine=root.engine,
-        engines=root.engines,
+        stages={root.nodes[key].id: title for key, title in root.stages.items() if key in root.nodes},
         output_dir=paths.expanded(root.output.dir, "output.dir"),
         output_name=root.output.name,
-        examples=tuple(root.examples),
-        data=data,
+        examples=root.examples,
+        **{section.name: getattr(root, section.name) for section in dataclasses.fields(Sections)},
     )
+
+
+def _refused(faults: Sequence[str], config_dirs: Sequence[Path], given: Words | None) -> ConfigError:
+    """Every fault with the file that holds its key."""
+    from aio.config.sources import read
+
+    keys = [word.lstrip("+~").partition("=")[0] for word in (*given.hydra, *given.texts)] if given else []
+    words = [key for key in keys if key not in groups(config_dirs)]   # a choice names a file
+    return ConfigError("\n".join(blame.named(faults, list(read), config_dirs, words)))
 
 
 def _resolved(cfg: Any, given: Words | None) -> dict[str, Any]:
@@ -212,7 +204,7 @@ def _put(cfg: Any, key: str, text: str | None, *, add: bool) -> None:
 def _patch(name: str, item: Any, faults: list[str]) -> Patch:
     body = item if isinstance(item, Mapping) else {"operations": item}
     source, found = body.get("source") or "command line", list[str]()
-    made = typed.read(Patch, {**body, "name": name, "source": source, "operations": body.get("operations") or ()}, f"patches.{name}", found)
+    made = typed.read(dict[str, Patch], {name: {**body, "source": source, "operations": body.get("operations") or ()}}, "patches", found)[name]
     faults += [f"{source}: {fault}" for fault in (*found, *(_condition_faults(f"patches.{name}.when", made.when) if not found else ()))]
     return made
 

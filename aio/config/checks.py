@@ -17,37 +17,25 @@ NEEDED = frozenset(one.name for one in dataclasses.fields(Root) if one.default i
 
 
 def read(data: Mapping[str, Any], faults: list[str]) -> Root | None:
-    """The sections of a composed configuration, of no use where there are `faults`. A section of null counts as absent."""
-    before, made, known = len(faults), dict[str, Any](), typed.hints(Root)
-    for name, kind in known.items():
-        if data.get(name) is not None:
-            made[name] = typed.read(kind, data[name], name, faults)
-        elif name in NEEDED:
-            faults.append(f"{name}: the section is missing, and no run does without it")
+    """The sections of a composed configuration, None where there are `faults`. A section of null counts as absent."""
+    before, given = len(faults), {name: value for name, value in data.items() if value is not None}
+    faults += [f"{name}: the section is missing, and no run does without it" for name in sorted(NEEDED - given.keys())]
+    known = typed.hints(Root)
+    made = {name: typed.read(known[name], value, name, faults) for name, value in given.items() if name in known}
+    faults += [f"{name}: unknown key.{nearest(name, known)} Known: {', '.join(known)}" for name in data if name not in known]
     root = Root(**made) if len(faults) == before else None
     faults += _beyond(root) if root else ()
     return root
 
 
 def _beyond(root: Root) -> Iterator[str]:
-    """What a type cannot say."""
-    sizes = root.platform.sizes
-    if sizes and "default" not in root.platform.size:
-        yield "platform.size: missing default, the size of models that are not named there"
-    for model, name in root.platform.size.items():
-        if name not in sizes:
-            yield f"platform.size.{model}: {name!r} is unknown.{nearest(name, sizes)} Known: {', '.join(sizes)}"
+    """What sections cannot say of each other."""
     for name in root.engines:
         if name == "auto" or not re.fullmatch(r"\w+(?:-\w+)*", name):
             yield f"engines: {name!r} cannot be an engine's name; letters, digits, _ and - can, and auto means the first that fits"
     known = ("auto", *root.engines)
     if root.engine not in known:
         yield f"engine: {typed.shown(root.engine)} is unknown.{nearest(root.engine, known)} Known: {', '.join(known)}"
-    for index, message in enumerate(root.ui.messages):
-        try:
-            re.compile(message.match)
-        except re.error as error:
-            yield f"ui.messages[{index}].match: {message.match!r} is no regular expression ({error})"
 
 
 @functools.lru_cache(maxsize=4096)

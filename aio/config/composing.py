@@ -52,6 +52,8 @@ def _kept(words: tuple[str, ...], config_dirs: tuple[Path, ...], cwd: str) -> by
         made = pickle.dumps(_hydras(words, config_dirs))
         known = (dict(sources.read), made)
     _made[key] = known
+    sources.read.clear()
+    sources.read.update(known[0])
     if len(_made) > MADE_MAX:
         del _made[next(iter(_made))]
     return known[1]

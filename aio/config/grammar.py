@@ -64,7 +64,7 @@ def unquoted(word: str) -> str:
 @functools.cache
 def usual_most() -> int:
     """Jobs that a sweep may have unless told otherwise."""
-    return int(configuration.compose().data["sweep"]["jobs"])
+    return configuration.compose().sweep.jobs
 
 
 def _bounded(value: Any, word: str, most: int) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
-from aio.config.typed import Amount, Count
+from aio.fields.amounts import Amount, Count
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,13 @@ class Message:
     title: str
     text: str = ""
 
+    def faults(self) -> Iterator[tuple[str, str]]:
+        """(key, what is wrong with it beyond its type)."""
+        try:
+            re.compile(self.match)
+        except re.error as error:
+            yield "match", f"{self.match!r} is no regular expression ({error})"
+
 
 @dataclass(frozen=True)
 class Call:
@@ -78,8 +87,15 @@ class Ui:
     keep: Amount
     queue: Queue
     messages: list[Message]
+    limits: Call
     hosts: list[str] = field(default_factory=list)
     proxies: list[str] = field(default_factory=list)
-    limits: Call | None = None
     sessions: Count = 50
     visitor: Visitor = field(default_factory=Visitor)
+    auth: Any = None
+
+    def faults(self) -> Iterator[tuple[str, str]]:
+        """(key, what is wrong with it beyond its type)."""
+        if self.auth is not None:   # `--cfg job` prints the configuration, and every job carries it
+            yield "auth", ("a password does not belong in a configuration file, which other commands print; "
+                           "set AIO_UI_AUTH=name:password, or write it behind `python -m aio ui`")

@@ -1,13 +1,20 @@
-"""The sections of the configuration that code reads, declared: what is text, a number or one of a few words, and what is needed."""
+"""The sections of the configuration, declared: what is text, a number or one of a few words, and what is needed. There are no others."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
+from aio.config.download import Download
 from aio.config.page import Ui
-from aio.config.typed import Amount, Count, Factor
+from aio.config.pins import Pins
+from aio.config.platform import Device, Duration, Platform
+from aio.config.registry import RegistryEntry
+from aio.config.space import Space
 from aio.fields import Condition, Field
+from aio.fields.amounts import Amount, Count
+from aio.media.bounds import Limits
 
 
 @dataclass(frozen=True)
@@ -40,27 +47,13 @@ class Output:
 
 
 @dataclass(frozen=True)
-class Limits:
-    """`input.limits`: see aio.media.bounds; null is no limit."""
-
-    megapixels: Amount | None = None
-    frame_megapixels: Amount | None = None
-    frames: Amount | None = None
-    gigapixels: Amount | None = None
-    seconds: Amount | None = None
-    channels: Amount | None = None
-    sample_rate: Amount | None = None
-    streams: Amount | None = None
-
-
-@dataclass(frozen=True)
 class Input:
     """`input`."""
 
     keep_days: Amount | None = None
     original_mb: Amount | None = None
     cut_share: Amount | None = None
-    limits: Limits | None = None
+    limits: Limits = field(default_factory=Limits)
 
 
 @dataclass(frozen=True)
@@ -72,86 +65,19 @@ class Sweep:
 
 
 @dataclass(frozen=True)
-class Download:
-    """`download`: how weights are fetched."""
-
-    slowest_kb_s: Amount
-    for_s: Factor
-    silent_s: Factor
-    answer_s: Factor
-    retries: Amount
-    pause_s: Amount
-    wait_s: Amount
-    history: Amount
-    parallel: Count
-
-
-@dataclass(frozen=True)
-class Clamp:
-    """`platform.duration`."""
-
-    min: Amount | None
-    max: Amount | None
-    cold_s: Amount
-    margin: Amount
-    retry_max: Amount | None = None
-
-
-@dataclass(frozen=True)
-class GpuSize:
-    """An entry of `platform.sizes`."""
-
-    card: str
-    card_factor: Factor
-    asks: Factor
-    quota: Factor
-
-
-@dataclass(frozen=True)
-class Prune:
-    """`platform.prune`."""
-
-    hours: Amount | None
-    every_minutes: Factor
-
-
-@dataclass(frozen=True)
-class Platform:
-    """`platform` (conf/platform)."""
-
-    duration: Clamp
-    runs: Count
-    prune: Prune
-    timings: str | None = None
-    size: dict[str, str] = field(default_factory=dict)
-    sizes: dict[str, GpuSize] = field(default_factory=dict)
-    quota: dict[str, Amount] = field(default_factory=dict)
-    folders: list[str] = field(default_factory=list)
-    usual: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Duration:
-    """`duration` (conf/duration)."""
-
-    card: str
-    card_factor: Factor
-    step_ms: tuple[Amount, Amount]
-    step_floor_ms: Amount
-    guide_factor: Amount
-    decode_s_per_mpx_frame: Amount
-    encode_s_per_mpx_frame: Amount
-    text_s: Amount
-    guide_s: Amount
-    audio_s: Amount
-    load_s: dict[str, Amount]
-    look_s: dict[str, Amount]
-    extra_s: dict[str, Amount]
-
-
-@dataclass(frozen=True)
 class Memory:
-    """`memory` (conf/memory); aio.comfyui.memory says what the words do."""
+    """`memory` (conf/memory).
+
+    Attributes:
+        name: of the policy.
+        after_job: keep (models and node results stay), unload (models leave the GPU), free (results go too).
+        vram: auto, high, low, none or gpu: ComfyUI's modes of the same names.
+        reserve_gb: GB of VRAM left to other programs, None for ComfyUI's own choice.
+        dynamic_vram: NVIDIA: ComfyUI streams weights as its main.py does by default; else it loads them whole, by estimates.
+        cache: pressure (ComfyUI's default: results go when RAM runs short), classic, or none.
+        cache_gb: free GB of RAM that the pressure cache keeps while a job runs, and below which results that the job does
+            not need go; null for main.py's numbers.
+    """
 
     name: str = "keep_warm"
     after_job: Literal["keep", "unload", "free"] = "keep"
@@ -160,15 +86,6 @@ class Memory:
     dynamic_vram: bool = True
     cache: Literal["pressure", "classic", "none"] = "pressure"
     cache_gb: tuple[Amount | None, Amount | None] = (None, None)
-
-
-@dataclass(frozen=True)
-class Pin:
-    """A repository of `comfyui.packs`, or the folder of one that comes with aio."""
-
-    revision: str
-    url: str = ""
-    bundled: str = ""
 
 
 @dataclass(frozen=True)
@@ -188,18 +105,6 @@ class LoraKeys:
     made_for: list[str] = field(default_factory=list)
     packed: list[str] = field(default_factory=list)
     log: dict[str, list[str]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class ComfyUI:
-    """`comfyui` (conf/comfyui/pins.yaml)."""
-
-    url: str
-    revision: str
-    version: str = ""
-    mirror: str | None = None
-    packs: dict[str, Pin] = field(default_factory=dict)
-    leave_out: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -225,34 +130,75 @@ class Note:
 
 
 @dataclass(frozen=True)
-class Root:
-    """The sections by name. Those without a default are needed; a section that is not here is not checked."""
+class Preset:
+    """`preset`: what a preset's file says about itself."""
 
-    mode: Mode
+    name: str = ""
+    summary: str = ""
+
+
+@dataclass(frozen=True)
+class Model:
+    """`model`: what a model's file says about itself. remedy: what to choose instead. devices: that can compute it; none named: any."""
+
+    name: str = ""
+    summary: str = ""
+    remedy: str = ""
+    devices: tuple[Device, ...] = ()
+
+
+@dataclass(frozen=True)
+class Lora:
+    """An entry of `loras`. base: the model that it was made for. note: what a user is told."""
+
+    title: str = ""
+    base: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sections:
+    """Those that code reads as they are written. Those without a default are needed.
+
+    Attributes:
+        registry, comfyui: weights and pins. duration: GPU-seconds constants. loras: facts of the chosen LoRAs.
+        fields: name -> Field. values: what preset, model and mode set; name -> value.
+        nodes, tables: see aio.graph.patch. packs: node pack -> what is used of it.
+        engine: auto or a name of `engines`. space: where a Space is made.
+    """
+
     output: Output
     platform: Platform
     duration: Duration
-    comfyui: ComfyUI
+    comfyui: Pins
     ui: Ui
-    registry: dict[str, Any]
+    registry: Mapping[str, RegistryEntry]
     sweep: Sweep
     engines: dict[str, EngineEntry]
     engine: Annotated[str, "one of a few words"] = "auto"
     input: Input = field(default_factory=Input)
     memory: Memory = field(default_factory=Memory)
-    download: Download | None = None
-    fields: dict[str, Field] = field(default_factory=dict)
-    values: dict[str, Any] = field(default_factory=dict)
-    nodes: dict[str, Node] = field(default_factory=dict)
-    ports: dict[str, dict[str, str]] = field(default_factory=dict)
-    patches: dict[str, Any] = field(default_factory=dict)
-    tables: dict[str, dict[str, Any]] = field(default_factory=dict)
-    stages: dict[str, str] = field(default_factory=dict)
-    loras: dict[str, dict[str, Any]] = field(default_factory=dict)
+    download: Download = field(default_factory=Download)
+    fields: Mapping[str, Field] = field(default_factory=dict)
+    values: Mapping[str, Any] = field(default_factory=dict)
+    nodes: Mapping[str, Node] = field(default_factory=dict)
+    tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    loras: Mapping[str, Lora] = field(default_factory=dict)
     lora_keys: LoraKeys = field(default_factory=LoraKeys)
-    packs: dict[str, str] = field(default_factory=dict)
-    notes: dict[str, Note] = field(default_factory=dict)
-    official: dict[str, Any] = field(default_factory=dict)
-    preset: dict[str, str] = field(default_factory=dict)
-    model: dict[str, Any] = field(default_factory=dict)
-    examples: list[dict[str, Any]] = field(default_factory=list)
+    packs: Mapping[str, str] = field(default_factory=dict)
+    notes: Mapping[str, Note] = field(default_factory=dict)
+    official: Mapping[str, str] = field(default_factory=dict)
+    preset: Preset = field(default_factory=Preset)
+    model: Model = field(default_factory=Model)
+    space: Space | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Root(Sections):
+    """All sections, as they are written."""
+
+    mode: Mode
+    ports: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    patches: Mapping[str, Any] = field(default_factory=dict)
+    stages: Mapping[str, str] = field(default_factory=dict)
+    examples: tuple[Mapping[str, Any], ...] = ()

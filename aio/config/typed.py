@@ -11,21 +11,11 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from aio.errors import nearest
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Least:
-    """With Annotated: the smallest legal number."""
-
-    number: float
-
+from aio.fields.amounts import Least
 
 LARGEST = 1e300
 """Numbers from here on are infinite, or become so."""
 
-Count = Annotated[int, Least(1)]
-Amount = Annotated[float, Least(0)]
-Factor = Annotated[float, Least(1e-6)]
 _WORDS = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
 
 
@@ -50,7 +40,7 @@ def read(kind: Any, value: Any, where: str, faults: list[str]) -> Any:
     if dataclasses.is_dataclass(kind):
         return _dataclass(kind, value, where, faults)
     if origin in (dict, collections.abc.Mapping):
-        return _mapping(args[1] if args else Any, value, where, faults)
+        return _mapping(args if args else (str, Any), value, where, faults)
     if origin in (list, tuple, collections.abc.Sequence):
         return _list(origin, args, value, where, faults)
     if not _is(kind, value):
@@ -118,30 +108,42 @@ def _at_least(kind: Any, least: Least, value: Any, where: str, faults: list[str]
     return value
 
 
-def _dataclass(kind: Any, value: Any, where: str, faults: list[str]) -> Any:
-    known = {field.name: field for field in dataclasses.fields(kind) if field.init}
+def _dataclass(kind: Any, value: Any, where: str, faults: list[str], key: str = "") -> Any:
+    """A section, with what it says itself of its values. key: that it stands under."""
+    known = {field.name: field for field in dataclasses.fields(kind) if "key" not in field.metadata}
     if not isinstance(value, Mapping):
         prefix = f"{where}." if where else ""
         faults.append(f"{where}: {shown(value)} is no section; it holds {', '.join(f'{prefix}{name}' for name in list(known)[:8])}")
         return value
-    faults += [f"{where}: unknown key {key!r}.{nearest(str(key), known)} Known: {', '.join(known)}" for key in value if key not in known]
+    prefix, before = f"{where}." if where else "", len(faults)
+    faults += [f"{prefix}{name}: unknown key.{nearest(str(name), known)} Known: {', '.join(known)}" for name in value if name not in known]
     missing = [name for name, field in known.items() if name not in value and _needed(field)]
     if missing:
         faults.append(f"{where}: missing {', '.join(missing)}")
-    before = len(faults)
-    made = {name: read(hints(kind)[name], value[name], f"{where}.{name}" if where else name, faults) for name in known if name in value}
-    return value if missing or len(faults) > before else kind(**made)
+    made = {name: read(hints(kind)[name], value[name], f"{prefix}{name}", faults) for name in known if name in value}
+    if len(faults) > before:
+        return value
+    section = kind(**made, **{field.name: key for field in dataclasses.fields(kind) if "key" in field.metadata})
+    faults += [f"{'.'.join(filter(None, (where, name)))}: {said}" for name, said in getattr(section, "faults", tuple)()]
+    return section
 
 
 def _needed(field: dataclasses.Field[Any]) -> bool:
     return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
 
 
-def _mapping(kind: Any, value: Any, where: str, faults: list[str]) -> Any:
+def _mapping(kinds: tuple[Any, ...], value: Any, where: str, faults: list[str]) -> Any:
+    """Names to values; of names to sections, one of null is left out."""
+    names, kind = kinds
     if not isinstance(value, Mapping):
         faults.append(f"{where}: {shown(value)} is not a mapping of names to values")
         return value
     faults += [f"{where}: the key {key!r} is not text; put it in quotes" for key in value if not isinstance(key, str)]
+    if typing.get_origin(names) is Literal:
+        for key in value:
+            read(names, key, where, faults)
+    if dataclasses.is_dataclass(kind):
+        return {key: _dataclass(kind, item, f"{where}.{key}", faults, str(key)) for key, item in value.items() if item is not None}
     return {key: read(kind, item, f"{where}.{key}", faults) for key, item in value.items()}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import Any
 
 from aio.errors import InvalidParams, Problem, nearest
 from aio.fields import formats
+from aio.fields.amounts import KEY
 from aio.fields.conditions import Condition, holds, words
 from aio.fields.numerals import comma, digits, draw, rounded, whole
 
@@ -44,7 +46,7 @@ class Field:
         also: names that other tools have for it.
     """
 
-    name: str
+    name: str = dataclasses.field(metadata=KEY)
     type: str
     default: Any = None
     min: float | None = None

@@ -11,13 +11,15 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from aio.config import Config
 from aio.errors import AioError, Problem, nearest
 from aio.fields import Field, coerce
 from aio.fields.numerals import digits
 from aio.graph import patch, schema, workflow
 from aio.graph.draw import Drawn
 from aio.graph.schema import Input, NodeClass
-from aio.values import Operation, Prompt, Request
+from aio.job import Request
+from aio.values import Operation, Prompt
 
 TRIES = 1000
 """Steps of a field's range that are tried for a value that fits."""
@@ -51,7 +53,7 @@ def refused(drawn: Drawn, nodes: Mapping[str, NodeClass] | None = None) -> list[
 def _faults(drawn: Drawn, nodes: Mapping[str, NodeClass]) -> Iterator[_Fault]:
     request, prompt = drawn.request, drawn.prompt
     known_packs = {known.pack for known in nodes.values()}
-    offers = known_packs.issuperset(request.config.data.get("packs") or ())   # another pack may add samplers, schedulers, ...
+    offers = known_packs.issuperset(request.config.packs)   # another pack may add samplers, schedulers, ...
     for node_id, node in prompt.items():
         known = nodes.get(node["class_type"])
         for key, wanted in known.inputs.items() if known else ():
@@ -81,7 +83,7 @@ def _number(wanted: Input, value: Any) -> float | None:
         return None
 
 
-def template_of(config: Any, operations: Sequence[Operation], node_id: str, name: str) -> Any:
+def template_of(config: Config, operations: Sequence[Operation], node_id: str, name: str) -> Any:
     """The template that the value of a node's input was rendered from; None where no patch sets it."""
     templates, found = {f"{item.source}: {item.name}": item.operations for item in config.patches}, None
     for operation in operations:

@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from aio.fields import geometry
+from aio.job import Request
 from aio.media import Clip
-from aio.values import Media, Request
+from aio.values import Media
 
 PAD = "pad"
 """The value of the field `fit` with which a picture is kept whole, with bars; with any other it covers the frame and is cut."""

@@ -12,7 +12,8 @@ from functools import cached_property
 from aio.fields import geometry
 from aio.graph import duration, models, patch, shapes, workflow
 from aio.graph.clip import files_of
-from aio.values import Media, Operation, Prompt, Request
+from aio.job import Request
+from aio.values import Media, Operation, Prompt
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class Drawn:
     @cached_property
     def estimate(self) -> duration.Estimate:
         """Seconds on a GPU. Raises as `work` does."""
-        return duration.estimate(self.work, self.request.config.data)
+        return duration.estimate(self.work, self.request.config)
 
     @cached_property
     def models(self) -> tuple[models.ModelRef, ...]:

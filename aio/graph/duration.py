@@ -9,11 +9,13 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
+from aio.config import Config
+from aio.config.platform import Duration, Platform
 from aio.graph import schema, shapes
 from aio.graph.shapes import SamplerFacts
-from aio.values import Media, Prompt, Request
+from aio.job import Request
+from aio.values import Media, Prompt
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,72 +85,61 @@ def media_of(request: Request) -> Callable[[str], Media]:
     return {str(request.values[name]): facts for name, facts in request.media.items()}.__getitem__
 
 
-def sampling(sampler: SamplerFacts, costs: Mapping[str, Any]) -> float:
+def sampling(sampler: SamplerFacts, costs: Duration) -> float:
     """Seconds of a sampler on the card that the constants were measured on."""
-    linear, square = costs["step_ms"]
+    linear, square = costs.step_ms
     thousands = sampler.tokens / 1000
-    step = max(costs["step_floor_ms"], linear * thousands + square * thousands**2) / 1000
-    return sampler.steps * sampler.passes * step * (costs["guide_factor"] if sampler.guides else 1.0)
+    step = max(costs.step_floor_ms, linear * thousands + square * thousands**2) / 1000
+    return sampler.steps * sampler.passes * step * (costs.guide_factor if sampler.guides else 1.0)
 
 
-def estimate(work: Work, data: Mapping[str, Any]) -> Estimate:
-    """Evaluate the duration model.
-
-    Args:
-        data: the composed configuration (`duration`, `platform`, `model`).
-    """
-    costs, platform = data["duration"], data["platform"]
-    size = _size(data)
-    scale = costs["card_factor"] * (platform["sizes"][size]["card_factor"] if size else 1.0)
+def estimate(work: Work, config: Config) -> Estimate:
+    """Evaluate the duration model with the constants of the sections `duration` and `platform`, for the chosen `model`."""
+    costs, platform = config.duration, config.platform
+    size = platform.size_of(config.model.name)
+    scale = costs.card_factor * (platform.sizes[size].card_factor if size else 1.0)
     parts: dict[str, float] = {}
     for sampler in work.samplers:
         parts[sampler.title] = parts.get(sampler.title, 0.0) + sampling(sampler, costs)
     count = lambda *classes: sum(work.counts.get(name, 0) for name in classes)   # noqa: E731
-    parts["Text"] = costs["text_s"] * count("CLIPTextEncode")
-    parts["Guides"] = costs["guide_s"] * count("LTXVAddGuide", "LTXVImgToVideoInplace", "LTXVImgToVideo")
-    parts["Sound"] = costs["audio_s"] * count("LTXVAudioVAEDecode", "LTXVAudioVAEEncode")
-    parts["Decode"] = costs["decode_s_per_mpx_frame"] * work.pixels / 1e6
-    parts["Control"] = sum(seconds * work.looks.get(name, 0) for name, seconds in costs["look_s"].items())
-    parts |= costs["extra_s"]
+    parts["Text"] = costs.text_s * count("CLIPTextEncode")
+    parts["Guides"] = costs.guide_s * count("LTXVAddGuide", "LTXVImgToVideoInplace", "LTXVImgToVideo")
+    parts["Sound"] = costs.audio_s * count("LTXVAudioVAEDecode", "LTXVAudioVAEEncode")
+    parts["Decode"] = costs.decode_s_per_mpx_frame * work.pixels / 1e6
+    parts["Control"] = sum(seconds * work.looks.get(name, 0) for name, seconds in costs.look_s.items())
+    parts |= costs.extra_s
     parts = {name: seconds * scale for name, seconds in parts.items()}
-    parts["Write mp4"] = costs["encode_s_per_mpx_frame"] * work.pixels / 1e6
+    parts["Write mp4"] = costs.encode_s_per_mpx_frame * work.pixels / 1e6
     parts = {name: round(seconds, 2) for name, seconds in parts.items() if seconds}
-    total, clamp = round(sum(parts.values()), 1), platform["duration"]
-    load = round(costs["load_s"].get((data.get("model") or {}).get("name"), 0.0) + clamp["cold_s"], 1)   # it waits for disk and bus, not for the card
-    needed = round((total + load) * clamp["margin"], 1)
-    request = min(max(needed, clamp["min"] or 0), clamp["max"] or math.inf)
+    total, clamp = round(sum(parts.values()), 1), platform.duration
+    load = round(costs.load_s.get(config.model.name, 0.0) + clamp.cold_s, 1)   # it waits for disk and bus, not for the card
+    needed = round((total + load) * clamp.margin, 1)
+    request = min(max(needed, clamp.min or 0), clamp.max or math.inf)
     if not size:
-        return Estimate(parts, total, load, needed, round(request, 1), costs["card"])
-    return _asked(Estimate(parts, total, load, needed, request, platform["sizes"][size]["card"], size), platform)
+        return Estimate(parts, total, load, needed, round(request, 1), costs.card)
+    return _asked(Estimate(parts, total, load, needed, request, platform.sizes[size].card, size), platform)
 
 
-def most(data: Mapping[str, Any]) -> Estimate:
+def most(config: Config) -> Estimate:
     """For a prompt whose work is unknown, where a GPU has to be asked for: all that one run may ask for."""
-    platform = data["platform"]
-    size = _size(data)
-    request = platform["duration"]["max"]
-    return _asked(Estimate({}, 0.0, 0.0, request, request, platform["sizes"][size]["card"], size), platform)
+    platform = config.platform
+    size, request = platform.size_of(config.model.name), platform.duration.max or math.inf
+    return _asked(Estimate({}, 0.0, 0.0, request, request, platform.sizes[size].card, size), platform)
 
 
-def _size(data: Mapping[str, Any]) -> str:
-    """Size of the GPU to ask for, empty where none has to be."""
-    platform, model = data["platform"], (data.get("model") or {}).get("name")
-    return platform["size"].get(model, platform["size"]["default"]) if platform.get("sizes") else ""
-
-
-def _asked(plain: Estimate, platform: Mapping[str, Any]) -> Estimate:
+def _asked(plain: Estimate, platform: Platform) -> Estimate:
     """The estimate for a platform where a GPU has to be asked for."""
-    size, clamp = platform["sizes"][plain.size], platform["duration"]
+    size, clamp = platform.sizes[plain.size], platform.duration
     handed = handed_for(plain.request, plain.size, platform)
-    request = round(handed * size["asks"], 1)
-    allowed = {kind: minutes * 60 / size["quota"] for kind, minutes in platform["quota"].items()}
+    request = round(handed * size.asks, 1)
+    allowed = {kind: minutes * 60 / size.quota for kind, minutes in platform.quota.items()}
     return Estimate(
         plain.parts, plain.total, plain.load, plain.needed, request, plain.card, plain.size, handed,
-        quota=round(request * size["quota"], 1), runs={kind: int(seconds // request) for kind, seconds in allowed.items()},
-        longest=clamp["retry_max"], limits=tuple(sorted(allowed.values(), reverse=True)),
+        quota=round(request * size.quota, 1), runs={kind: int(seconds // request) for kind, seconds in allowed.items()},
+        longest=clamp.retry_max or 0.0, limits=tuple(sorted(allowed.values(), reverse=True)),
     )
 
 
-def handed_for(seconds: float, size: str, platform: Mapping[str, Any]) -> int:
+def handed_for(seconds: float, size: str, platform: Platform) -> int:
     """Whole seconds to give to the decorator, so that the platform is asked for `seconds` at most."""
-    return max(1, math.floor(seconds / platform["sizes"][size]["asks"]))
+    return max(1, math.floor(seconds / platform.sizes[size].asks))

@@ -23,11 +23,13 @@ from typing import Any
 import jsonpatch
 import jsonpointer
 
+from aio.config import Config
 from aio.errors import ConfigError, PatchError, nearest
 from aio.fields.conditions import holds
 from aio.fields.geometry import FUNCTIONS
 from aio.graph import workflow
-from aio.values import Operation, Prompt, Request
+from aio.job import Request
+from aio.values import Operation, Prompt
 
 _TEMPLATE = re.compile(r"\$\{(\w+):([^{}]*)\}")
 COPIED_MAX = 1_000_000
@@ -69,8 +71,8 @@ def render(request: Request) -> tuple[Operation, ...]:
         for index, template in enumerate(patch.operations):
             scope = _Scope(config, values, touched, f"{patch.source}: {patch.name}", index)
             operations += scope.expand(template)
-    output = config.node(config.output)
-    touched[config.output] = None
+    output = config.node(config.output.node)
+    touched[config.output.node] = None
     operations.append(Operation("replace", f"/{output.id}/inputs/filename_prefix", request.prefix, source="output"))
     guards = [
         Operation("test", f"/{escape(config.node(name).id)}/class_type", config.node(name).class_type, source=GUARD)
@@ -82,7 +84,7 @@ def render(request: Request) -> tuple[Operation, ...]:
 class _Scope:
     """Expands one template; remembers the nodes it names in `touched`."""
 
-    def __init__(self, config: Any, values: Mapping[str, Any], touched: dict[str, None], source: str, index: int):
+    def __init__(self, config: Config, values: Mapping[str, Any], touched: dict[str, None], source: str, index: int):
         self.config, self.values, self.touched, self.source, self.index = config, values, touched, source, index
 
     def expand(self, template: Mapping[str, Any]) -> Iterator[Operation]:
@@ -155,7 +157,7 @@ class _Scope:
         return table[name]
 
 
-def filled(template: Any, config: Any, values: Mapping[str, Any]) -> Any:
+def filled(template: Any, config: Config, values: Mapping[str, Any]) -> Any:
     """A template with these values. Raises ConfigError: it names what is not there, or cannot be worked out."""
     return _Scope(config, values, {}, "patches", 0).fill(template)
 

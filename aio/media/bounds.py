@@ -2,46 +2,30 @@
 
 from __future__ import annotations
 
-import math
 import os
 import stat
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
-from aio.errors import ConfigError, MediaError
+from aio.errors import MediaError
+from aio.fields.amounts import Factor
 
 _KEY = "input.limits"
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a file may hold at most: section `input.limits` of the config, which says what each means; these are its values."""
+    """What a file may hold at most: section `input.limits` of the config, which says what each means; these are its values. None: no limit."""
 
-    megapixels: float = 100
-    frame_megapixels: float = 36
-    frames: float = 100_000
-    gigapixels: float = 20
-    seconds: float = 600
-    channels: float = 16
-    sample_rate: float = 768_000
-    streams: float = 64
-
-    @classmethod
-    def of(cls, section: Mapping[str, Any] | None) -> Limits:
-        """The limits of a config section. What it does not name has its usual value; null is no limit.
-
-        Raises:
-            ConfigError: a value is no number above 0.
-        """
-        found = {}
-        for name in (field.name for field in fields(cls)):
-            value = (section or {}).get(name, getattr(cls(), name))
-            if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0):
-                raise ConfigError(f"{_KEY}.{name}: {value!r} is no limit; give a number above 0, or null for none")
-            found[name] = math.inf if value is None else value
-        return cls(**found)
+    megapixels: Factor | None = 100
+    frame_megapixels: Factor | None = 36
+    frames: Factor | None = 100_000
+    gigapixels: Factor | None = 20
+    seconds: Factor | None = 600
+    channels: Factor | None = 16
+    sample_rate: Factor | None = 768_000
+    streams: Factor | None = 64
 
     def check(self, name: str, value: float, file: str, what: str, remedy: str) -> None:
         """Refuse what is above a limit.
@@ -53,7 +37,7 @@ class Limits:
             MediaError: names the file, its excess, the limit and its key.
         """
         limit = getattr(self, name)
-        if value > limit:
+        if limit is not None and value > limit:
             shown = f"{value:.0f}" if value >= 10 else f"{value:.3g}"
             raise MediaError(f"{file} {what.format(shown)}; the limit is {limit:g} ({_KEY}.{name}), {remedy}")
 

@@ -7,11 +7,8 @@ import os
 import re
 import stat
 import time
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from aio.errors import ConfigError
 from aio.media.stage import FOLDER
 
 STAGED = re.compile(r"([0-9a-f]{16}(-[^/]*)?|\.[a-z0-9_]{8})\.\w+(\.\d+)?")
@@ -23,23 +20,9 @@ HOUR, DAY = 3600.0, 86_400.0
 _looked: dict[Path, float] = {}
 
 
-def limit(data: Mapping[str, Any], section: str, key: str, unit: float) -> float | None:
-    """The age in seconds that the configuration gives; None where it keeps everything.
-
-    Args:
-        data: the composed configuration. section, key: of the number. unit: its seconds.
-
-    Raises:
-        ConfigError: it is no such number.
-    """
-    found = data.get(section)
-    value = found.get(key) if isinstance(found, Mapping) else None
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or math.isnan(value) or value < 0:
-        what = "days" if unit > HOUR else "hours"
-        raise ConfigError(f"{section}.{key}: {value!r} is not a number of {what} from 0 up; null removes nothing")
-    return value * unit
+def seconds(number: float | None, unit: float) -> float | None:
+    """An age that the configuration gives in days or hours; None where it keeps everything."""
+    return None if number is None else number * unit
 
 
 def remove_stale(input_dir: Path, age: float | None, half_age: float | None = None, *, every: float = HOUR) -> list[Path]:

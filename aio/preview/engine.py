@@ -14,6 +14,7 @@ from aio.config import Config
 from aio.engine import NO_METADATA
 from aio.errors import EngineError, MediaError, OutputError
 from aio.graph import schema, shapes
+from aio.job import Request
 from aio.machine import paths, whole
 from aio.media import probe
 from aio.media.streams import read_sound, write_failure, write_mp4
@@ -21,7 +22,7 @@ from aio.preview import tones
 from aio.preview.storyboard import Storyboard
 from aio.recipe import outputs
 from aio.stop import Stop
-from aio.values import Artifacts, Event, Media, OnEvent, Prompt, Request
+from aio.values import Artifacts, Event, Media, OnEvent, Prompt
 
 CODEC = {"crf": "20", "preset": "ultrafast"}
 """libx264: quick, and clean enough for text where the prompt names no crf."""

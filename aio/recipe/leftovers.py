@@ -9,13 +9,13 @@ import os
 import re
 import stat
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
+from aio.config.sections import Output
 from aio.machine import terminal, whole
-from aio.media.stale import DAY, HOUR, limit
+from aio.media.stale import DAY, HOUR, seconds
 
 SETTLED = 60.0
 """Seconds after which a finished clip in the working folder is on its way no more."""
@@ -48,30 +48,23 @@ def clips(output_dir: Path) -> Iterator[Path]:
             yield path
 
 
-def ages(data: Mapping[str, Any]) -> tuple[float | None, float | None]:
-    """Seconds that half files and finished clips stay, by a composed configuration; None for ever.
-
-    Raises:
-        ConfigError: one is no number.
-    """
-    return limit(data, "output", "part_hours", HOUR), limit(data, "output", "keep_days", DAY)
+def ages(output: Output) -> tuple[float | None, float | None]:
+    """Seconds that half files and finished clips stay; None for ever."""
+    return seconds(output.part_hours, HOUR), seconds(output.keep_days, DAY)
 
 
-def tidy(output_dir: Path, results: Path, data: Mapping[str, Any], *, sweep: Path | None = None, every: float = HOUR) -> list[str]:
+def tidy(output_dir: Path, results: Path, output: Output, *, sweep: Path | None = None, every: float = HOUR) -> list[str]:
     """Remove what is old in an engine's output folder, in the results' folder and in its sweeps; say on stderr what a user should know.
 
     Args:
-        data: the composed configuration, for output.part_hours and output.keep_days.
+        output: the section of the configuration, for part_hours and keep_days.
         sweep: the folder of a sweep that lies elsewhere.
         every: seconds; a process that looked less than that ago does not look again.
 
     Returns:
         The sentences that were said.
-
-    Raises:
-        ConfigError: an age is no number.
     """
-    half, kept = ages(data)
+    half, kept = ages(output)
     if time.time() - _looked.get(output_dir, 0.0) < every:
         return []
     _looked[output_dir] = time.time()

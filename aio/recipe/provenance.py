@@ -16,12 +16,15 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from aio import __version__, media
+from aio.config import Config
+from aio.config.registry import RegistryEntry
 from aio.fields import MEDIA_TYPES
 from aio.fields.numerals import exact
 from aio.graph.draw import Drawn
 from aio.graph.models import ModelRef
+from aio.job import Request
 from aio.machine import paths
-from aio.values import Operation, Request
+from aio.values import Operation
 
 RECIPE_VERSION = 1
 MACHINE_GROUPS = frozenset({"platform", "duration", "memory", "ui"})
@@ -66,8 +69,8 @@ def _recipe(
         # The last operation names this job's own file; it says nothing about the result.
         "operations": [operation.as_dict() for operation in operations if operation.source != "output"],
         "workflow": {"name": config.workflow.name, "sha256": media.sha256(config.workflow)},
-        "models": {ref.name: _weights(config.data.get("registry") or {}, ref.name) for ref in models},
-        "pins": _pins(config.data),
+        "models": {ref.name: _weights(config.registry, ref.name) for ref in models},
+        "pins": _pins(config),
     })
     return {**made, "hash": fingerprint(made)}
 
@@ -93,18 +96,16 @@ def _versions() -> Mapping[str, str]:
     return found
 
 
-def _pins(data: Mapping[str, Any]) -> dict[str, str]:
+def _pins(config: Config) -> dict[str, str]:
     """ComfyUI's commit and those of the packs in use. Not their URLs: a mirror's may hold a path or a token."""
-    pins = data.get("comfyui") or {}
-    packs = {name: (pins.get("packs") or {}).get(name, {}).get("revision", "") for name in data.get("packs") or ()}
-    return {"comfyui": pins.get("revision", ""), **packs}
+    known = config.comfyui.packs
+    return {"comfyui": config.comfyui.revision, **{name: known[name].revision if name in known else "" for name in config.packs}}
 
 
-def _weights(registry: Mapping[str, Any], name: str) -> str:
+def _weights(registry: Mapping[str, RegistryEntry], name: str) -> str:
     """The sha256 that the registry holds for a weight file, else its repo and revision, else nothing."""
-    entry = registry.get(name) or registry.get(PurePath(name).name) or {}
-    get = entry.get if isinstance(entry, Mapping) else functools.partial(getattr, entry)
-    return get("sha256", None) or (f"{get('repo', '')}@{get('revision', None) or 'main'}" if entry else "")
+    entry = registry.get(name) or registry.get(PurePath(name).name)
+    return (entry.sha256 or f"{entry.repo}@{entry.revision}") if entry else ""
 
 
 def hashed(request: Request) -> Request:

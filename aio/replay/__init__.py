@@ -17,6 +17,7 @@ from aio.config import Config
 from aio.errors import AioError, ConfigError, InputError, InvalidParams, MediaError, Problem, nearest
 from aio.fields import LITERAL_TYPES, MEDIA_TYPES, TEXT_TYPES, Field, coerce, drawn, geometry
 from aio.graph.draw import Drawn
+from aio.job import Job, Request
 from aio.machine import paths
 from aio.machine.device import device
 from aio.machine.outside import shown
@@ -25,7 +26,6 @@ from aio.replay import asked, drift, inputs, shell
 from aio.replay.remade import Remade, remake
 from aio.request import validate
 from aio.request.follow import inputs_of
-from aio.values import Job, Request
 
 GRAPH_SECTIONS = ("fields", "values", "nodes", "ports", "patches", "tables", "packs", "loras")
 """Sections of the configuration that a command line names where a clip is not the same without them."""

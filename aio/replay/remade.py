@@ -16,9 +16,8 @@ from aio.replay import asked as asking
 from aio.replay.asked import Asked
 from aio.request.follow import inputs_of
 
-_GRAPH = ("fields", "values", "nodes", "ports", "patches", "tables", "output", "workflow")
-_DATA = ("packs", "loras", "registry", "comfyui")
-"""What a graph is made of: parts of a Config, and sections of its data."""
+_GRAPH = ("fields", "values", "nodes", "ports", "patches", "tables", "output", "workflow", "packs", "loras", "registry", "comfyui")
+"""What a graph is made of: parts of a Config."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -170,7 +169,7 @@ def _result(config: Config) -> dict[str, Any]:
 
 
 def _graph(config: Config) -> list[Any]:
-    return [*(getattr(config, name) for name in _GRAPH), *(config.data.get(name) for name in _DATA)]
+    return [getattr(config, name) for name in _GRAPH]
 
 
 def encoded(value: Any) -> str:

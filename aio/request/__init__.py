@@ -16,11 +16,12 @@ from aio.fields.conditions import holds
 from aio.graph import bounds
 from aio.graph.clip import clip_of
 from aio.graph.draw import Drawn, draw
+from aio.job import Job, Request
 from aio.machine import paths
 from aio.media import originals, stale
 from aio.media.pictures import WHITE
 from aio.request import follow
-from aio.values import Job, Media, Request
+from aio.values import Media
 
 FITTING = frozenset({"fit"})
 """Fields that say how what is given is fitted to the clip: a picture in the graph, a video where it is staged."""
@@ -47,7 +48,7 @@ def checked(job: Job) -> Drawn:
         problems += explained(error, config, job.params).problems
         values = {name: job.params.get(name, config.values.get(name, field.default)) for name, field in config.fields.items()}
     faulty = {problem.field for problem in problems}
-    limits = limits_of(config)
+    limits = config.input.limits
     found = _probed(config, {name: value for name, value in values.items() if name not in faulty}, problems)
     warnings: list[str] = []
     if not faulty:
@@ -63,7 +64,7 @@ def checked(job: Job) -> Drawn:
         warnings += [f"{facts.path.name} is transparent in places, where {_background(values)} shows (background=…)"] if facts.transparent else []
     warnings += fields.unused(config.fields, job.params, {**config.values, **values})
     warnings += _said(config, values)
-    warnings += [f"{name}: {facts['note']}" for name, facts in (config.data.get("loras") or {}).items() if facts.get("note")]
+    warnings += [f"{name}: {lora.note}" for name, lora in config.loras.items() if lora.note]
     warnings += notes(config, values)
     drawn = draw(Request(
         config, values, given, found, prefix=f"aio/{uuid.uuid4().hex[:12]}", warnings=tuple(warnings), origins=taken.origins))
@@ -81,7 +82,7 @@ def _said(config: Config, values: Mapping[str, Any]) -> list[str]:
 
 def _probed(config: Config, values: Mapping[str, Any], problems: list[Problem]) -> dict[str, Media]:
     """Facts of the input files, by field; what is wrong with one goes to `problems`."""
-    found, limits = dict[str, Media](), limits_of(config)
+    found, limits = dict[str, Media](), config.input.limits
     for name, field in config.fields.items():
         if field.type in MEDIA_TYPES and values.get(name):
             try:
@@ -105,13 +106,13 @@ def completed(sample: Request) -> Request:
 def notes(config: Config, values: Mapping[str, Any]) -> list[str]:
     """What the configuration has to say of a job with these values: the texts of `notes` whose condition holds."""
     known = {**config.choices, **config.values, **values}
-    return [note["text"] for note in (config.data.get("notes") or {}).values() if holds(note.get("when"), known)]
+    return [note.text for note in config.notes.values() if holds(note.when, known)]
 
 
 def unoffered(config: Config) -> tuple[Problem, ...]:
     """What the preset needs and the model does not offer: values that are no option of their field. Empty: they go together."""
     preset, model = config.choices.get("preset"), config.choices.get("model")
-    remedy = (config.data.get("model") or {}).get("remedy") or "choose another preset or model"
+    remedy = config.model.remedy or "choose another preset or model"
     lacking = [
         field for name, field in config.fields.items()
         if field.type == "COMBO" and name in config.values and str(config.values[name]) not in map(str, field.options)
@@ -141,11 +142,6 @@ def _too_much(found: Mapping[str, Media], values: Mapping[str, Any], limits: med
     return problems
 
 
-def limits_of(config: Config) -> media.Limits:
-    """What an input file may be at most, by the config. Raises ConfigError."""
-    return media.Limits.of((config.data.get("input") or {}).get("limits"))
-
-
 def _file(given: Any) -> Path:
     path = paths.expanded(str(given))
     try:
@@ -165,11 +161,11 @@ def stage(request: Request, input_dir: Path) -> Request:
         The request with each input field's value replaced by the name ComfyUI loads it under.
     """
     values, staged, hashes = dict(request.values), dict(request.media), {}
-    clip, limits = clip_of(request), limits_of(request.config)
+    clip, limits = clip_of(request), request.config.input.limits
     for name, facts in request.media.items():
         values[name], staged[name] = media.stage_media(facts, name, input_dir, clip=clip, limits=limits, background=_background(request.values))
         hashes[name] = media.sha256(facts.path)
-        originals.keep(facts.path, hashes[name], input_dir / values[name], (request.config.data.get("input") or {}).get("original_mb"))
-    data = request.config.data
-    stale.remove_stale(input_dir, stale.limit(data, "input", "keep_days", stale.DAY), stale.limit(data, "output", "part_hours", stale.HOUR))
+        originals.keep(facts.path, hashes[name], input_dir / values[name], request.config.input.original_mb)
+    config = request.config
+    stale.remove_stale(input_dir, stale.seconds(config.input.keep_days, stale.DAY), stale.seconds(config.output.part_hours, stale.HOUR))
     return dataclasses.replace(request, values=values, media=staged, hashes=hashes)

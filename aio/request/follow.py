@@ -70,7 +70,7 @@ def _size(config: Config, values: Mapping[str, Any], found: Mapping[str, Media],
         size = dict(zip(usual, geometry.shape(aspect, pixels, *legal), strict=True))
         taken.origins.update(dict.fromkeys(free, f"the shape of {lead} ({facts.width}x{facts.height})"))
     taken.values.update({name: size[name] for name in free})
-    unsaid = (config.data.get("input") or {}).get("cut_share")
+    unsaid = config.input.cut_share
     for name, facts in sources.items():
         share = geometry.kept(facts.width / facts.height, size["width"] / size["height"])
         if share < SLIVER:

@@ -18,12 +18,13 @@ from aio.engine import NO_METADATA, Engine
 from aio.errors import AioError, ConfigError, EngineError, GpuAborted, IllegalDuration
 from aio.graph import duration
 from aio.graph.duration import Estimate
+from aio.job import Request
 from aio.machine.here import on_zerogpu
 from aio.media.streams import decoding, opened
 from aio.spaces import plain, refusals
 from aio.spaces.worker import Call
 from aio.stop import GRACE, Stop
-from aio.values import Artifacts, Event, OnEvent, Prompt, Request
+from aio.values import Artifacts, Event, OnEvent, Prompt
 
 CLOSING = 10.0
 """Seconds that `spaces` may take to hand the GPU back after a result: only then is the warm process free for the next run."""
@@ -41,7 +42,7 @@ def create(name: str, config: Config) -> Engine:
 
 
 def _asks(config: Config) -> bool:
-    return on_zerogpu() and bool(config.data["platform"].get("sizes"))
+    return on_zerogpu() and bool(config.platform.sizes)
 
 
 class ZeroGPUEngine:
@@ -74,7 +75,7 @@ class ZeroGPUEngine:
                 raise
             on_event(Event("warning", f"the run took longer than the {asked.request:g} s it had asked for and was ended; "
                                       f"it runs once more, with up to {again[0]:g} s"))
-            return _first_legal(attempt, [duration.handed_for(seconds, asked.size, request.config.data["platform"]) for seconds in again])
+            return _first_legal(attempt, [duration.handed_for(seconds, asked.size, request.config.platform) for seconds in again])
 
     def _attempt(
         self, prompt: Prompt, request: Request, on_event: OnEvent, stop: Stop, metadata: Mapping[str, str], size: str, handed: int
@@ -90,11 +91,11 @@ class ZeroGPUEngine:
             raise
 
     def _estimate(self, prompt: Prompt, request: Request, on_event: OnEvent) -> Estimate:
-        data = request.config.data
+        config = request.config
         try:
-            asked = duration.estimate(duration.work(prompt, duration.media_of(request)), data)
+            asked = duration.estimate(duration.work(prompt, duration.media_of(request)), config)
         except (AioError, LookupError, TypeError):
-            asked = duration.most(data)
+            asked = duration.most(config)
             on_event(Event("warning", f"how long this workflow takes is unknown: it asks for {asked.request:g} s"))
         if asked.needed > asked.request + 1:
             on_event(Event("warning", f"this run may need {asked.needed:.0f} s, but not more than {asked.request:g} s can be asked for"))
@@ -111,7 +112,7 @@ class ZeroGPUEngine:
         stop.check()
         far, items = Stop.shared(), queue.SimpleQueue[plain.Item]()
         call = Call(self.name, prompt, request, dict(metadata), handed, str(far.file))
-        seconds = handed * request.config.data["platform"]["sizes"][size]["asks"]
+        seconds = handed * request.config.platform.sizes[size].asks
         on_event(Event("stage", title := f"Waiting for a GPU, for {seconds:g} s", title))
         # In the caller's context: it holds the visitor's identity, whose quota counts.
         target, args = contextvars.copy_context().run, (_pump, SIZES[size], call, items, far)
@@ -162,7 +163,7 @@ class ZeroGPUEngine:
                 continue   # no film, or half of one
             if found.frames == there == frames:
                 on_event(Event("warning", f"the GPU call ended without a result; taking {path.name}, which has this job's prefix"))
-                tagged(found.video, request.config.node(request.config.output).id, prompt, on_event)
+                tagged(found.video, request.config.node(request.config.output.node).id, prompt, on_event)
                 return found
         return None
 

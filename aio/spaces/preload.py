@@ -6,14 +6,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from aio import check as checking
 from aio import config as configuration
+from aio.config.registry import RegistryEntry
+from aio.config.space import Accepted
 from aio.errors import ConfigError, nearest
 from aio.graph.draw import draw
-from aio.weights import registry
-from aio.weights.registry import RegistryEntry
 from aio.weights.registry.cache import COMMIT
 
 
@@ -36,7 +35,7 @@ class Preload:
         return sorted({file.repo for file in (*self.files, *self.lazy)})
 
 
-def preload(limits: Mapping[str, Any], config_dirs: Sequence[Path] = ()) -> Preload:
+def preload(limits: Accepted, config_dirs: Sequence[Path] = ()) -> Preload:
     """Walk the patched prompt of every mode with every preset.
 
     Args:
@@ -50,7 +49,7 @@ def preload(limits: Mapping[str, Any], config_dirs: Sequence[Path] = ()) -> Prel
     for mode in configuration.choices("mode", config_dirs):
         for preset in configuration.choices("preset", config_dirs):
             config = configuration.compose(["platform=zerogpu", f"mode={mode}", f"preset={preset}"], config_dirs)
-            known = registry.parse(config.data["registry"])
+            known = config.registry
             uses.update({ref.name for ref in draw(checking.sample(config)).models})
     for name in uses:
         if name not in known:
@@ -58,15 +57,15 @@ def preload(limits: Mapping[str, Any], config_dirs: Sequence[Path] = ()) -> Prel
     return choose([known[name] for name, _ in sorted(uses.items(), key=lambda use: (-use[1], use[0]))], limits)
 
 
-def choose(files: Iterable[RegistryEntry], limits: Mapping[str, Any]) -> Preload:
+def choose(files: Iterable[RegistryEntry], limits: Accepted) -> Preload:
     """Take files, those of most use first, while there is room; an entry of the Hub is a repository at one revision."""
     groups: dict[tuple[str, str], list[RegistryEntry]] = {}
     taken: list[RegistryEntry] = []
     lazy: list[RegistryEntry] = []
-    room = limits["preload_gb"] * 10**9
+    room = limits.preload_gb * 10**9
     for file in files:
         key = (file.repo, file.revision)
-        if (file.size or 0) > room or (key not in groups and len(groups) == limits["preload_entries"]):
+        if (file.size or 0) > room or (key not in groups and len(groups) == limits.preload_entries):
             lazy.append(file)
             continue
         room -= file.size or 0

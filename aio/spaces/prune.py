@@ -39,8 +39,8 @@ class Rules:
 
 def rules(config: Config) -> Rules | None:
     """The rules of a configuration, None where nothing is pruned."""
-    found = config.data["platform"]["prune"]
-    return Rules(found["hours"], found["every_minutes"], config.output_dir, working_dirs()) if found["hours"] else None
+    found = config.platform.prune
+    return Rules(found.hours, found.every_minutes, config.output_dir, working_dirs()) if found.hours else None
 
 
 def keep_pruning(rule: Rules, scratch: Path) -> threading.Event:

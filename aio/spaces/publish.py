@@ -12,8 +12,8 @@ from typing import Any
 import yaml
 
 from aio import config as configuration
-from aio.comfyui import location
 from aio.config import Config
+from aio.config.space import Accepted, Space
 from aio.errors import ConfigError
 from aio.machine import folders
 from aio.spaces import needs
@@ -32,16 +32,21 @@ class Publication:
     files: Mapping[str, str]
 
     @property
-    def limits(self) -> Mapping[str, Any]:
+    def space(self) -> Space:
+        """The section of the configuration."""
+        return needs.space_of(self.config)
+
+    @property
+    def limits(self) -> Accepted:
         """What the Hub accepts, from conf/space."""
-        return self.config.data["space"]["limits"]
+        return self.space.limits
 
     def lines(self) -> list[str]:
         """What is fetched when the Space is built, what later, and the sums, for people."""
         found = [f"{file.size / 1e9 if file.size else 0:7.2f} GB  {when:8} {file.repo} {file.path}"
                  for when, files in (("at build", self.preload.files), ("lazily", self.preload.lazy)) for file in files]
         entries, total = len(self.preload.entries), self.preload.bytes / 1e9
-        return [*found, f"{total:7.2f} GB of {self.limits['preload_gb']} GB, {entries} of {self.limits['preload_entries']} entries"]
+        return [*found, f"{total:7.2f} GB of {self.limits.preload_gb} GB, {entries} of {self.limits.preload_entries} entries"]
 
 
 def publication(overrides: Sequence[str] = (), config_dirs: Sequence[Path] = (), root: Path = folders.ROOT) -> Publication:
@@ -57,8 +62,8 @@ def publication(overrides: Sequence[str] = (), config_dirs: Sequence[Path] = (),
         if not (root / name).is_file():
             raise ConfigError(f"space: {root} holds no {name}: run this in a checkout of aio, which is what a Space is made of")
     config = configuration.compose(["+space=hub", *overrides], config_dirs)
-    found = preload(config.data["space"]["limits"], config_dirs)
-    card = {**config.data["space"]["front_matter"], "models": found.repos, "preload_from_hub": list(found.entries)}
+    found = preload(needs.space_of(config).limits, config_dirs)
+    card = {**needs.space_of(config).front_matter, "models": found.repos, "preload_from_hub": list(found.entries)}
     readme = (root / "README.md").read_text(encoding="utf-8")
     head = yaml.safe_dump(card, sort_keys=False, allow_unicode=True, width=1000)
     needed = needs.text(config, root, needs.packs(overrides, config_dirs))
@@ -68,7 +73,7 @@ def publication(overrides: Sequence[str] = (), config_dirs: Sequence[Path] = (),
 
 def renew_record(overrides: Sequence[str] = (), config_dirs: Sequence[Path] = ()) -> None:
     """Record the requirements of ComfyUI and the packs anew, where they are set up."""
-    pins = location.parse(configuration.compose(overrides, config_dirs).data["comfyui"])
+    pins = configuration.compose(overrides, config_dirs).comfyui
     text = json.dumps(needs.record(pins), indent=1) + "\n"
     if not needs.RECORD.is_file() or needs.RECORD.read_text(encoding="utf-8") != text:
         needs.RECORD.write_text(text, encoding="utf-8")

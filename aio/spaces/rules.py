@@ -14,31 +14,32 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
+from aio.config.registry import RegistryEntry, contained
+from aio.config.space import Accepted
 from aio.errors import nearest
-from aio.weights.registry import RegistryEntry, contained
 
 DURATION = re.compile(r"\d+(\.\d+)?[smhd]")
 """Of startup_duration_timeout: a number and its unit, as `30m` or `1h`."""
 
 
-def card_faults(card: Mapping[str, Any], limits: Mapping[str, Any], root: Path) -> Iterator[str]:
+def card_faults(card: Mapping[str, Any], limits: Accepted, root: Path) -> Iterator[str]:
     """Every fault of a front matter, as a sentence that names the key, its value and the remedy."""
-    for key in limits["required"]:
+    for key in limits.required:
         if card.get(key) in (None, ""):
             yield f"{key}: is missing"
-    for key, most in limits["length"].items():
+    for key, most in limits.length.items():
         if len(str(card.get(key) or "")) > most:
             yield f"{key}: has {len(str(card[key]))} characters, the Hub takes {most}: shorten it"
     for key in ("colorFrom", "colorTo"):
-        if card.get(key) and card[key] not in limits["colors"]:
-            yield f"{key}: {card[key]!r} is unknown.{nearest(str(card[key]), limits['colors'])} Known: {', '.join(limits['colors'])}"
+        if card.get(key) and card[key] not in limits.colors:
+            yield f"{key}: {card[key]!r} is unknown.{nearest(str(card[key]), limits.colors)} Known: {', '.join(limits.colors)}"
     if card.get("emoji") and not _is_emoji(str(card["emoji"])):
         yield f"emoji: {card['emoji']!r} is not one emoji"
-    if card.get("sdk") and card["sdk"] not in limits["sdk"]:
-        yield f"sdk: {card['sdk']!r} is unknown. Known: {', '.join(limits['sdk'])}"
+    if card.get("sdk") and card["sdk"] not in limits.sdk:
+        yield f"sdk: {card['sdk']!r} is unknown. Known: {', '.join(limits.sdk)}"
     if card.get("sdk_version") and not _version(str(card["sdk_version"])):
         yield f"sdk_version: {card['sdk_version']!r} is no version such as 6.31.0"
-    yield from _python(card.get("python_version"), limits["python"], root)
+    yield from _python(card.get("python_version"), limits.python, root)
     if card.get("app_file") and not (contained(str(card["app_file"])) and (root / str(card["app_file"])).is_file()):
         yield f"app_file: there is no {card['app_file']!r} in the repository"
     if "startup_duration_timeout" in card and not DURATION.fullmatch(str(card["startup_duration_timeout"])):
@@ -71,9 +72,9 @@ def _python(value: Any, offered: Sequence[str], root: Path) -> Iterator[str]:
         yield f"python_version: aio needs {wanted}, this is {value}"
 
 
-def _preload(entries: Sequence[Any], limits: Mapping[str, Any]) -> Iterator[str]:
-    if len(entries) > limits["preload_entries"]:
-        yield f"preload_from_hub: has {len(entries)} entries, the Hub takes {limits['preload_entries']}: put files of one repository into one entry"
+def _preload(entries: Sequence[Any], limits: Accepted) -> Iterator[str]:
+    if len(entries) > limits.preload_entries:
+        yield f"preload_from_hub: has {len(entries)} entries, the Hub takes {limits.preload_entries}: put files of one repository into one entry"
     for entry in entries:
         repo, files, revision = [*str(entry).split(" "), "", ""][:3]
         if not re.fullmatch(r"[\w.-]+/[\w.-]+", repo) or len(str(entry).split(" ")) > 3 or (revision and not files):
@@ -82,7 +83,7 @@ def _preload(entries: Sequence[Any], limits: Mapping[str, Any]) -> Iterator[str]
             yield f"preload_from_hub: {entry!r}: {revision!r} is no commit of 40 hex digits"
 
 
-def size_faults(entries: Sequence[Any], registry: Mapping[str, RegistryEntry], limits: Mapping[str, Any]) -> Iterator[str]:
+def size_faults(entries: Sequence[Any], registry: Mapping[str, RegistryEntry], limits: Accepted) -> Iterator[str]:
     """Whether what is preloaded fits, by the registry's sizes; a file that the registry lacks cannot be summed, and that is a fault too."""
     sizes = {(entry.repo, entry.path): entry.size or 0 for entry in registry.values()}
     total = 0
@@ -93,13 +94,13 @@ def size_faults(entries: Sequence[Any], registry: Mapping[str, RegistryEntry], l
             total += sizes.get((repo, file), 0)
         if not files:
             yield f"preload_from_hub: {repo} without files fetches the whole repository: name the files"
-    if total > limits["preload_gb"] * 10**9:
-        yield f"preload_from_hub: {total / 1e9:.1f} GB, a Space has room for {limits['preload_gb']} GB: leave files to be loaded lazily"
+    if total > limits.preload_gb * 10**9:
+        yield f"preload_from_hub: {total / 1e9:.1f} GB, a Space has room for {limits.preload_gb} GB: leave files to be loaded lazily"
 
 
-def requirement_faults(text: str, provided: Sequence[str], limits: Mapping[str, Any]) -> Iterator[str]:
+def requirement_faults(text: str, provided: Sequence[str], limits: Accepted) -> Iterator[str]:
     """Lines of a requirements.txt that a ZeroGPU Space cannot have."""
-    first, last = (Version(version).release for version in limits["torch"])
+    first, last = (Version(version).release for version in limits.torch)
     for line in filter(None, (line.split("#")[0].strip() for line in text.splitlines())):
         try:
             wanted = Requirement(line)
@@ -112,11 +113,11 @@ def requirement_faults(text: str, provided: Sequence[str], limits: Mapping[str, 
         if name == "torch":
             exact = [Version(each.version).release[:2] for each in wanted.specifier if each.operator == "==" and "*" not in each.version]
             if not exact or not first <= exact[0] <= last:
-                yield f"requirements.txt: {line}: ZeroGPU offers torch {limits['torch'][0]} to {limits['torch'][1]}: pin one of them with =="
+                yield f"requirements.txt: {line}: ZeroGPU offers torch {limits.torch[0]} to {limits.torch[1]}: pin one of them with =="
 
 
-def file_faults(files: Mapping[str, int], limits: Mapping[str, Any]) -> Iterator[str]:
+def file_faults(files: Mapping[str, int], limits: Accepted) -> Iterator[str]:
     """Files that are too large for a push without Git LFS. `files`: name -> bytes."""
     for name, size in files.items():
-        if size > limits["file_mb"] * 10**6:
-            yield f"{name}: has {size / 1e6:.1f} MB, the Hub takes {limits['file_mb']} MB outside Git LFS"
+        if size > limits.file_mb * 10**6:
+            yield f"{name}: has {size / 1e6:.1f} MB, the Hub takes {limits.file_mb} MB outside Git LFS"

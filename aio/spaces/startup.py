@@ -44,7 +44,7 @@ def prepare(words: Sequence[str] = (), say: Callable[[str], None] = lambda line:
         raise EngineError("the start on a Space must come first: huggingface_hub is imported and would use the read-only cache")
     command = parse(["ui", *words], ("ui",))
     config, packs = command.compose(), needs.packs(command.overrides, command.config_dirs)
-    home = _home(config.data["platform"].get("folders") or ())
+    home = _home(config.platform.folders)
     from filelock import FileLock
 
     with FileLock(home / "start.lock"):   # the second of two processes finds everything done
@@ -93,7 +93,7 @@ def _preloaded() -> Path | None:
 def _comfyui(config: Config, packs: Sequence[str], say: Callable[[str], None]) -> None:
     """ComfyUI and the packs at their pins, and the folders that it expects. Their Python packages came with requirements.txt."""
     with Console() as console:
-        report = provision.setup(config.data["comfyui"], packs, console, install=False)
+        report = provision.setup(config.comfyui, packs, console, install=False)
     for line in report.lines():
         say(line)
     comfyui, work = report.comfyui.path, folders.work()

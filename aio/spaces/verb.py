@@ -8,7 +8,6 @@ from pathlib import Path
 from aio.command import Command
 from aio.machine import folders, terminal
 from aio.spaces import publish, rules
-from aio.weights import registry
 
 
 def space(command: Command, root: Path = folders.ROOT) -> int:
@@ -29,7 +28,7 @@ def space(command: Command, root: Path = folders.ROOT) -> int:
 
 def check(made: publish.Publication, root: Path) -> Sequence[str]:
     """Every fault of what lies in the repository now, and what has drifted from the configuration."""
-    space, limits = made.config.data["space"], made.limits
+    space, limits = made.space, made.limits
     readme, listed = root / "README.md", root / "requirements.txt"
     faults = [f"{name}: differs from the configuration: run `python -m aio space --write`" for name in publish.drift(made, root)]
     card = publish.card_of(readme.read_text(encoding="utf-8"))
@@ -37,8 +36,8 @@ def check(made: publish.Publication, root: Path) -> Sequence[str]:
         faults.append(f"README.md: {card}: run `python -m aio space --write`")
     else:
         faults += rules.card_faults(card, limits, root)
-        faults += rules.size_faults(card.get("preload_from_hub") or [], registry.parse(made.config.data["registry"]), limits)
+        faults += rules.size_faults(card.get("preload_from_hub") or [], made.config.registry, limits)
     if listed.is_file():
-        faults += rules.requirement_faults(listed.read_text(encoding="utf-8"), space["provided"], limits)
+        faults += rules.requirement_faults(listed.read_text(encoding="utf-8"), space.provided, limits)
     faults += rules.file_faults({name: (root / name).stat().st_size for name in made.files if (root / name).is_file()}, limits)
     return faults

@@ -11,10 +11,11 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 
 from aio.engines import create
+from aio.job import Request
 from aio.machine import faults
 from aio.spaces import plain
 from aio.stop import LOOK, Stop
-from aio.values import Artifacts, Prompt, Request
+from aio.values import Artifacts, Prompt
 
 GRACE = 2.0
 """Seconds that a stopped engine has to end, before the call returns without it."""

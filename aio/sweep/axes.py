@@ -46,7 +46,7 @@ def axes(command: Command, modes: Iterable[str] = ()) -> dict[str, list[Any]]:
     Raises:
         ConfigError: a value that Hydra's grammar does not know, or of no end. InvalidParams: an `@file` that cannot be read.
     """
-    found, faults, groups, most = dict[str, list[Any]](), list[str](), command.groups, command.limits["jobs"]
+    found, faults, groups, most = dict[str, list[Any]](), list[str](), command.groups, command.limits.jobs
     for word in command.overrides:
         try:
             if not of_hydra(word):

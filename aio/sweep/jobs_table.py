@@ -6,13 +6,14 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from aio import config as configuration
 from aio.command import in_config
 from aio.config.grammar import encoded, quoted, split
+from aio.config.sections import Sweep
 from aio.errors import ConfigError
 from aio.machine import paths
 from aio.machine.outside import json_of, text_of
@@ -25,7 +26,7 @@ FAULTS = 100
 """Faults of a table that are collected before the rest is left unread."""
 
 
-def read(given: str, config_dirs: Sequence[Path] = (), limits: Mapping[str, int] | None = None) -> tuple[list[Spec], Path]:
+def read(given: str, config_dirs: Sequence[Path] = (), limits: Sweep | None = None) -> tuple[list[Spec], Path]:
     """The rows of `jobs=@FILE`, and the file.
 
     A column is a field or a key of the configuration (`mode`, `preset`, `lora`, `output.name`). A text is taken as it stands; an
@@ -37,7 +38,7 @@ def read(given: str, config_dirs: Sequence[Path] = (), limits: Mapping[str, int]
     Raises:
         ConfigError: no such file, not CSV or JSON Lines, too large, or a faulty row: every fault with the number of its row.
     """
-    limits = configuration.compose().data["sweep"] if limits is None else limits
+    limits = configuration.compose().sweep if limits is None else limits
     path = paths.expanded(given.removeprefix("@"), "jobs")
     readers = {".csv": _csv, ".tsv": _csv, ".jsonl": _jsonl, ".ndjson": _jsonl}
     if path.suffix.lower() not in readers:
@@ -49,9 +50,9 @@ def read(given: str, config_dirs: Sequence[Path] = (), limits: Mapping[str, int]
     except ValueError as error:
         raise ConfigError(f"jobs: {path}: {error}{'; save it as `CSV UTF-8`' if 'UTF-8' in str(error) else ''}") from None
     rows, faults, groups = list[Spec](), list[str](), configuration.groups(config_dirs)
-    for place, values in readers[path.suffix.lower()](text, limits["columns"], faults):
-        if len(rows) == limits["jobs"]:
-            raise ConfigError(f"jobs: {path.name} has more than {limits['jobs']:,} rows, the most jobs of a sweep; split it, or raise sweep.jobs=…")
+    for place, values in readers[path.suffix.lower()](text, limits.columns, faults):
+        if len(rows) == limits.jobs:
+            raise ConfigError(f"jobs: {path.name} has more than {limits.jobs:,} rows, the most jobs of a sweep; split it, or raise sweep.jobs=…")
         rows.append(_spec(place, values, groups, faults, config_dirs))
         if len(faults) > FAULTS:
             break

@@ -14,13 +14,13 @@ from aio.command import Command, in_config
 from aio.engines import choose
 from aio.errors import ConfigError, InputError
 from aio.fields import MEDIA_TYPES
+from aio.job import Job
 from aio.machine import paths
 from aio.recipe import provenance
 from aio.request import checked
 from aio.sweep import folder, jobs_table
 from aio.sweep.axes import Spec, axes, of_hydra, product
 from aio.sweep.folder import Cell
-from aio.values import Job
 
 SHOWN = 20
 """Faults that a message lists."""
@@ -62,7 +62,7 @@ def plan(command: Command) -> list[Planned]:
     known = modes & set(configuration.choices("mode", command.config_dirs))   # an unknown one is a fault of its row
     there = folder.planned(paths.expanded(command.resume, "resume")) if command.resume else None
     before = {cell.number: cell.settings for cell in there or ()}
-    specs = product(axes(command, sorted(known)), rows, limits["jobs"])
+    specs = product(axes(command, sorted(known)), rows, limits.jobs)
     jobs = [_plan(spec, command.config_dirs, table, before.get(spec.number, {})) for spec in specs]
     faults: dict[str, list[Planned]] = {}
     for job in jobs:
@@ -176,8 +176,8 @@ def _beside(given: Any, table: Path) -> Any:
 
 
 def _cost(data: dict[str, Any], config: configuration.Config) -> tuple[Any, ...]:
-    registry = config.data.get("registry") or {}
-    lora = {name: "lora" in str((registry.get(name) or {}).get("folder", name)).lower() for name in data["models"]}
+    registry = config.registry
+    lora = {name: "lora" in str(registry[name].folder if name in registry else name).lower() for name in data["models"]}
     return (
         tuple(sorted(name for name, is_lora in lora.items() if not is_lora)),
         tuple(sorted(name for name, is_lora in lora.items() if is_lora)),

@@ -53,20 +53,14 @@ def restore(folder: Path, cells: Iterable[store.Cell]) -> None:
 
 
 def composed(jobs: Sequence[Planned], config_dirs: Sequence[Path]) -> Config:
-    """The configuration of the first job that can run, which says how old leftovers may become.
-
-    Raises:
-        ConfigError: it says nothing that is an age.
-    """
-    config = configuration.compose(next(job for job in jobs if not job.error).spec.overrides, config_dirs)
-    leftovers.ages(config.data)
-    return config
+    """The configuration of the first job that can run, which says how old leftovers may become."""
+    return configuration.compose(next(job for job in jobs if not job.error).spec.overrides, config_dirs)
 
 
 def tidy(folder: Path, config: Config) -> None:
     """Remove what is old in a sweep's folder, where its jobs work, and in the folder of results."""
     for work in engines.working_dirs():
-        leftovers.tidy(work / "output", config.output_dir, config.data, sweep=folder)
+        leftovers.tidy(work / "output", config.output_dir, config.output, sweep=folder)
 
 
 def _by_recipe(paths: Iterable[Path]) -> dict[str, list[Path]]:

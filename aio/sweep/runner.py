@@ -14,6 +14,7 @@ from aio import config as configuration
 from aio.command import Command
 from aio.command.console import Console
 from aio.errors import AioError, Cancelled, ConfigError, InputError, MediaError, OutputError
+from aio.job import Job
 from aio.machine import faults, paths, signals, terminal
 from aio.recipe import provenance, sidecar
 from aio.run import run as chain
@@ -25,7 +26,7 @@ from aio.sweep.axes import Spec
 from aio.sweep.folder import Cell
 from aio.sweep.plan import Planned
 from aio.sweep.sheet import PAGE, Sheet
-from aio.values import Artifacts, Event, Job
+from aio.values import Artifacts, Event
 
 Guard = Callable[[Callable[[Stop], Any]], Any]
 """Runs work so that Ctrl-C and SIGTERM set the stop that it gets (aio.machine.signals.guarded). A sweep's stop ends all its jobs."""

@@ -44,7 +44,7 @@ def wire(
         first = around["run"].click(*_roll(form, around, parts), **AT_ONCE)
         event = first.then(
             endpoint(form, desk), inputs_kwargs=parts, outputs=outputs, validator=validator(form), api_name=name, api_description=None,
-            show_progress="hidden", concurrency_id="engine", concurrency_limit=offered.page["queue"]["waiting"] + 1, trigger_mode="once",
+            show_progress="hidden", concurrency_id="engine", concurrency_limit=offered.page.queue.waiting + 1, trigger_mode="once",
         )
         event.then(refresh, None, shown, **AT_ONCE)
         runs.append(event)
@@ -53,7 +53,7 @@ def wire(
         plain = [name for name in parts if name in form.fields and not form.fields[name].advanced and name not in form.lora_of]
         for index, button in enumerate(around["samples"]):
             button.click(_sampler(form, index, desk, plain), None, [parts[name] for name in plain], **AT_ONCE)
-    stopped = cards.status("stopped", *words.explain(Cancelled(), desk.page["messages"]))
+    stopped = cards.status("stopped", *words.explain(Cancelled(), desk.page.messages))
     pressed = result["stop"].click(lambda: stopped, None, result["status"], cancels=runs, **AT_ONCE)
     pressed.then(functools.partial(_settled, stopped), None, result["status"], **AT_ONCE)
     columns = [column for column, _, _ in built.values()]
@@ -182,11 +182,11 @@ def _filler(
 
 
 def _refresh(desk: Desk, offered: Catalogue, output_dir: Path) -> Callable[..., Any]:
-    settings = offered.page["gallery"]
+    settings = offered.page.gallery
 
     def refresh(request: gr.Request) -> tuple[Any, list[str]]:
-        only = desk.made(request.session_hash) if settings["show"] == "session" else None
-        found = gallery.results(output_dir.resolve(), settings["count"], only)
+        only = desk.made(request.session_hash) if settings.show == "session" else None
+        found = gallery.results(output_dir.resolve(), settings.count, only)
         pairs = [(path, picture) for path in found if (picture := gallery.still(path, desk.scratch / "stills"))]
         return [(str(picture), gallery.caption(path)) for path, picture in pairs], [path.name for path, _ in pairs]
 
@@ -198,7 +198,7 @@ def _pick(output_dir: Path, desk: Desk, offered: Catalogue) -> Callable[..., Any
         if type(event.index) is not int or not 0 <= event.index < len(names):
             return gr.skip(), gr.skip(), gr.skip(), cards.status("failed", "Reload this page", "What it shows is too old to be chosen from.")
         path = output_dir.resolve() / names[event.index]
-        own = desk.page["gallery"]["show"] != "session" or path.name in desk.made(request.session_hash)
+        own = desk.page.gallery.show != "session" or path.name in desk.made(request.session_hash)
         if not own or not path.is_file():
             return gr.skip(), gr.skip(), gr.skip(), cards.status("failed", "Gone", "This file has been removed from the output folder.")
         try:

@@ -23,10 +23,10 @@ def build(offered: Catalogue, runner: Runner, inbox: Inbox) -> Page:
     page, first = offered.page, next(iter(offered.modes.values()))
     desk = Desk(page, inbox.root, runner)
     forms = {name: form(offered, name) for name in offered.modes}
-    with Page(title=f"{page['title']}: {page['tagline']}", analytics_enabled=False, fill_width=True, delete_cache=(600, page["keep"])) as blocks:
-        blocks.inbox, blocks.characters, blocks.messages = inbox, page["limits"]["characters"], page["messages"]
-        blocks.queue(max_size=4 * page["queue"]["waiting"], default_concurrency_limit=4, api_open=False)   # here, as it describes all there is
-        gr.HTML(f'<header class="aio-head"><h1>{page["title"]}</h1><p>{page["tagline"]}</p></header>')
+    with Page(title=f"{page.title}: {page.tagline}", analytics_enabled=False, fill_width=True, delete_cache=(600, page.keep)) as blocks:
+        blocks.inbox, blocks.characters, blocks.messages = inbox, page.limits.characters, page.messages
+        blocks.queue(max_size=4 * page.queue.waiting, default_concurrency_limit=4, api_open=False)   # here, as it describes all there is
+        gr.HTML(f'<header class="aio-head"><h1>{page.title}</h1><p>{page.tagline}</p></header>')
         mode = widgets.Radio(
             [(config.title, name) for name, config in offered.modes.items()], value=first.mode, label="Mode", elem_id="modes", container=False)
         with gr.Row(equal_height=False, elem_classes="aio-columns"):

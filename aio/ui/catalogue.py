@@ -6,10 +6,10 @@ import dataclasses
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from aio import config as configuration
 from aio.config import Config
+from aio.config.page import Ui
 from aio.errors import AioError
 from aio.fields import Field
 
@@ -49,7 +49,7 @@ class Catalogue:
     presets: tuple[Choice, ...]
     models: tuple[Choice, ...]
     loras: tuple[Choice, ...]
-    page: Mapping[str, Any]
+    page: Ui
 
     def compose(self, mode: str, preset: str, model: str, loras: Sequence[str]) -> Config:
         """The configuration of these choices, which must be names of the catalogue."""
@@ -79,7 +79,7 @@ def read(overrides: Sequence[str] = (), config_dirs: Sequence[Path] = ()) -> tup
             faults.append(f"mode {name} is left out: {error}")
     if not found:
         raise AioError("\n".join(faults) or "there is no mode to show")
-    settings = next(iter(found.values())).data["ui"]
+    settings = next(iter(found.values())).ui
     modes = {name: found[name] for name in _ordered("mode", found, settings)}
     presets, models, loras = (
         tuple(_choice(group, name, config_dirs) for name in _ordered(group, configuration.choices(group, config_dirs), settings))
@@ -88,8 +88,8 @@ def read(overrides: Sequence[str] = (), config_dirs: Sequence[Path] = ()) -> tup
     return Catalogue(common, tuple(config_dirs), modes, presets, models, loras, settings), faults
 
 
-def _ordered(group: str, names: Iterable[str], settings: Mapping[str, Any]) -> list[str]:
-    first = [name for name in settings["first"].get(group, ()) if name in set(names)]
+def _ordered(group: str, names: Iterable[str], settings: Ui) -> list[str]:
+    first = [name for name in settings.first.get(group, ()) if name in set(names)]
     return [*first, *(name for name in names if name not in first)]
 
 

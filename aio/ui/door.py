@@ -44,15 +44,12 @@ def pairs(text: str, source: str) -> dict[str, str]:
     return dict(rows)
 
 
-def known(given: str | None, page: Mapping[str, object]) -> dict[str, str]:
+def known(given: str | None) -> dict[str, str]:
     """Name -> password, of the command line's `ui.auth`, else of the environment, from which it is taken away: other programs inherit that.
 
     Raises:
-        ConfigError: it is not understood, or stands in a file of the configuration, which `--cfg job` prints and every job carries.
+        ConfigError: it is not understood.
     """
-    if page.get("auth"):
-        raise ConfigError("ui.auth: a password does not belong in a configuration file, which other commands print; "
-                          "set AIO_UI_AUTH=name:password, or write it behind `python -m aio ui`")
     set_there = os.environ.pop("AIO_UI_AUTH", "")
     if given is not None:
         return pairs(given, "ui.auth")

@@ -15,11 +15,11 @@ from aio.errors import AioError, InvalidParams, MediaError, Problem
 from aio.fields import MEDIA_TYPES, Field
 from aio.fields.conditions import holds
 from aio.graph.draw import draw
+from aio.job import Job
 from aio.request import follow
 from aio.ui import uploads
 from aio.ui.catalogue import Catalogue
 from aio.ui.inbox import Foreign
-from aio.values import Job
 
 CHOICES = ("preset", "model", "lora")
 SAID = 600
@@ -119,7 +119,7 @@ class Form:
         for name, value in params.items():
             if config.fields[name].type in MEDIA_TYPES:
                 try:
-                    uploads.screen(Path(str(value)), name, config.fields[name].type.lower(), self.catalogue.page["upload"])
+                    uploads.screen(Path(str(value)), name, config.fields[name].type.lower(), self.catalogue.page.upload)
                 except MediaError as error:
                     problems.append(Problem(name, "custom_validation_failed", str(error).removeprefix(f"{name}: ")))
         return problems
@@ -172,7 +172,7 @@ class Form:
                 raise
             missing = frozenset(problem.field for problem in error.problems)
             drawn = draw(request.completed(check.sample(config, {name: value for name, value in params.items() if name not in missing})))
-        return plan.examine(drawn, location.known_models(config.data["comfyui"])), config, missing
+        return plan.examine(drawn, location.known_models(config.comfyui)), config, missing
 
     def effective(self, config: Config, given: Mapping[str, Any]) -> dict[str, bool]:
         """Field with a condition, or of a LoRA -> whether it has an effect now."""

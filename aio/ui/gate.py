@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from aio.config.page import Ui
 from aio.machine.here import on_space
 from aio.ui import visitors
 from aio.ui.calls import API, NAME, WAYS, Calls, Refused
@@ -44,11 +45,11 @@ class Gate:
         hosts: names under which the page answers; None for any. tunnel: others come through a program of this machine.
     """
 
-    def __init__(self, app: Any, page: Mapping[str, Any], door: Door, inbox: Inbox, calls: Calls, hosts: tuple[str, ...] | None,
+    def __init__(self, app: Any, page: Ui, door: Door, inbox: Inbox, calls: Calls, hosts: tuple[str, ...] | None,
                  tunnel: bool = False):
         self.app, self.page, self.door, self.inbox, self.calls, self.hosts, self.tunnel = app, page, door, inbox, calls, hosts, tunnel
         self.rates = visitors.Rates(visitors.limits(page))
-        self.open = visitors.Held(page["visitor"]["connections"])
+        self.open = visitors.Held(page.visitor.connections)
         self.inner = door.inner.encode()
 
     async def __call__(self, scope: dict[str, Any], receive: Callable[..., Any], send: Callable[..., Any]) -> None:
@@ -86,7 +87,7 @@ class Gate:
             await _answer(send, error.status, str(error), error.headers, plain=scope["path"].rstrip("/").endswith("/upload"))
         except Exception as error:
             told = begun and 400 <= getattr(error.__cause__ or error, "status_code", 500) < 500   # by gradio: there is no such session
-            title, text = ("", "") if told else explain(error, self.page["messages"])
+            title, text = ("", "") if told else explain(error, self.page.messages)
             if begun:
                 await send({"type": "http.response.body", "body": b""})
             else:
@@ -146,22 +147,22 @@ class Gate:
 
     def _upload(self, scope: dict[str, Any], headers: Mapping[bytes, str], visitor: visitors.Who) -> None:
         """Refuse an upload before it comes; gradio holds each file to `upload.mb` as it comes."""
-        size, most = headers.get(b"content-length", ""), self.page["upload"]["mb"] * 1e6 * 4
+        size, most = headers.get(b"content-length", ""), self.page.upload.mb * 1e6 * 4
         if not re.fullmatch(r"\d{1,15}", size):
             raise Refused(411, "An upload says how long it is; this one does not.")
         if int(size) > most:
-            raise Refused(413, f"This upload has {int(size) / 1e6:.0f} MB; the limit is {self.page['upload']['mb']:g} MB a file.")
+            raise Refused(413, f"This upload has {int(size) / 1e6:.0f} MB; the limit is {self.page.upload.mb:g} MB a file.")
         if any(not NAME.fullmatch(one) for one in parse_qs(scope["query_string"].decode("latin-1")).get("upload_id", [])):
             raise Refused(400, "upload_id: give at most 64 letters and digits.")
         self._paced(visitor, "uploads", "more uploads")
         self._paced(visitor, "upload_mb", "more megabytes", int(size) / 1e6)
         if self.inbox.full(int(size)):
-            raise Refused(507, f"This page has no more room for uploads; room comes as old ones go, {self.page['keep'] / 3600:g} h after they came.")
+            raise Refused(507, f"This page has no more room for uploads; room comes as old ones go, {self.page.keep / 3600:g} h after they came.")
 
     async def _called(self, path: str, headers: Mapping[bytes, str], receive: Callable[..., Any], visitor: visitors.Who) -> Callable[..., Any]:
         """Read a call, check it, and hand it on."""
         tool = path.startswith(f"{API}/mcp")
-        body = await self._body(receive, headers, self.page["limits"]["tool_mb" if tool else "call_mb"])
+        body = await self._body(receive, headers, self.page.limits.tool_mb if tool else self.page.limits.call_mb)
         kind = self.calls.checked(path, body)
         self._paced(visitor, kind, "more runs" if kind == "runs" else "more")
         if tool:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+from aio.config.page import Message
 from aio.errors import AioError
 from aio.ui import words
 from aio.ui.inbox import Foreign, Inbox
@@ -40,7 +41,7 @@ class Page(gr.Blocks):
 
     inbox: Inbox
     characters: int
-    messages: Sequence[Mapping[str, str]]
+    messages: Sequence[Message]
 
     async def preprocess_data(self, block_fn: Any, inputs: list[Any], state: Any, explicit_call: bool = False) -> list[Any]:
         """The values as the components give them to a function; in place of what is no file of the inbox a Foreign."""

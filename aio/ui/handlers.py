@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from aio.command import help as helping
+from aio.config.page import Ui
 from aio.errors import Cancelled
 from aio.ui import cards, recipes, words
 from aio.ui.forms import CHOICES, Form
@@ -35,9 +36,9 @@ class Desk:
         runner: aio.run.run, or something around it.
     """
 
-    def __init__(self, page: Mapping[str, Any], scratch: Path, runner: Runner):
+    def __init__(self, page: Ui, scratch: Path, runner: Runner):
         self.page, self.scratch, self.runner = page, scratch, runner
-        self.line = Line(page["queue"]["parallel"], page["visitor"]["running"], page["visitor"]["waiting"])
+        self.line = Line(page.queue.parallel, page.visitor.running, page.visitor.waiting)
         self._made: OrderedDict[str, list[tuple[str, str, Mapping[str, Any]]]] = OrderedDict()
 
     def note(self, session: str | None, result: Path, mode: str, seeds: Mapping[str, Any]) -> None:
@@ -98,7 +99,7 @@ def endpoint(form: Form, desk: Desk) -> Any:
         except (GeneratorExit, asyncio.CancelledError):   # Stop, or a closed tab
             raise
         except BaseException as error:
-            title, text = words.explain(error, desk.page["messages"], [value for value in given.values() if isinstance(value, str)])
+            title, text = words.explain(error, desk.page.messages, [value for value in given.values() if isinstance(value, str)])
             state = "stopped" if isinstance(error, Cancelled) else "failed"
             yield *nothing, cards.status(state, title, text)
             raise Said(title, text) from None

@@ -17,6 +17,7 @@ from urllib.parse import unquote, urljoin
 
 from filelock import FileLock, Timeout
 
+from aio.config.page import Upload
 from aio.errors import MediaError, OutputError
 
 ADDRESS = "/gradio_api/file="
@@ -46,7 +47,7 @@ class Inbox:
         keep: seconds after which a file goes.
     """
 
-    def __init__(self, root: Path, upload: dict[str, Any], keep: float, clock: Callable[[], float] = time.time):
+    def __init__(self, root: Path, upload: Upload, keep: float, clock: Callable[[], float] = time.time):
         self.root, self.folder = root, root / "cache"
         self.folder.mkdir(exist_ok=True)
         self.upload, self.keep, self.clock = upload, keep, clock
@@ -80,7 +81,7 @@ class Inbox:
             return None
 
     async def _fetched(self, url: str) -> Path | Foreign:
-        seconds = self.upload["fetch_seconds"]
+        seconds = self.upload.fetch_seconds
         if seconds is None:
             return Foreign("this page fetches no addresses; upload the file itself")
         try:
@@ -102,10 +103,10 @@ class Inbox:
         target = self.folder / hashlib.sha256(f"{self._secret}{url}".encode()).hexdigest() / (name or "file")
         if target.is_file():   # the check before the run has fetched it
             return target
-        most = self.upload["mb"] * 1e6
+        most = self.upload.mb * 1e6
         for _ in range(REDIRECTS):
             at = await safehttpx.async_validate_url(httpx.URL(url).host)
-            async with (httpx.AsyncClient(transport=safehttpx.AsyncSecureTransport(at), timeout=self.upload["fetch_seconds"]) as client,
+            async with (httpx.AsyncClient(transport=safehttpx.AsyncSecureTransport(at), timeout=self.upload.fetch_seconds) as client,
                         client.stream("GET", url) as answer):
                 if answer.has_redirect_location:
                     url = urljoin(url, answer.headers["location"])
@@ -118,7 +119,7 @@ class Inbox:
                         async for chunk in answer.aiter_bytes():
                             size += len(chunk)
                             if size > most or self.full(0):
-                                raise MediaError(f"the file has more than {self.upload['mb']:g} MB, or there is no room for it; give a smaller one")
+                                raise MediaError(f"the file has more than {self.upload.mb:g} MB, or there is no room for it; give a smaller one")
                             file.write(chunk)
                     part.replace(target)
                 finally:
@@ -130,7 +131,7 @@ class Inbox:
         """Whether `more` bytes have no room. Looks anew every few seconds, and removes what is older than `keep` meanwhile."""
         if time.monotonic() - self._measured > SIZE_AGE:
             self._size, self._measured = self._tidied(), time.monotonic()
-        if self._size + more > self.upload["total_mb"] * 1e6:
+        if self._size + more > self.upload.total_mb * 1e6:
             return True
         self._size += int(more)
         return False

@@ -5,10 +5,10 @@ from __future__ import annotations
 import ipaddress
 import os
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+from aio.config.page import Ui
 from aio.machine.here import on_space
 
 OWN = ("localhost", "127.0.0.1", "::1")
@@ -42,9 +42,9 @@ def settled(overrides: Sequence[str], share: bool) -> list[str]:
     return [*overrides, *(["ui=shared"] if public(listening(), share) and not chosen else [])]
 
 
-def hosts(name: str, share: bool, page: Mapping[str, Any]) -> tuple[str, ...] | None:
+def hosts(name: str, share: bool, page: Ui) -> tuple[str, ...] | None:
     """Names under which a page of this machine alone answers; None where others reach it anyway."""
-    return None if public(name, share) else (*OWN, name, *(page.get("hosts") or ()))
+    return None if public(name, share) else (*OWN, name, *(page.hosts))
 
 
 def address(name: str, port: int) -> str:
@@ -69,7 +69,7 @@ def _outward() -> str:
             return socket.gethostname()
 
 
-def line(where: str, name: str, shared: bool, page: Mapping[str, Any], locked: bool, outputs: Path) -> str:
+def line(where: str, name: str, shared: bool, page: Ui, locked: bool, outputs: Path) -> str:
     """The one line that says who sees what, and at which address.
 
     Args:
@@ -79,7 +79,7 @@ def line(where: str, name: str, shared: bool, page: Mapping[str, Any], locked: b
     place = "may open this Space" if on_space() else "has this address" if shared else "is in this network"
     who = f"everybody who {place}{' and knows a password' if locked else ''} can run jobs here"
     who = who if others else f"this machine alone reaches it{', with a password' if locked else ''}"
-    own = page["gallery"]["show"] == "session"
+    own = page.gallery.show == "session"
     sees = "nobody sees another visitor's results" if own else f"they all see every result in {outputs.name}/, with its prompt" if others else ""
     door = "" if locked or on_space() or not others else "no password (ui.auth=[name,password] asks for one)"
     return f"page: {where} : {'; '.join(filter(None, (who, sees, door)))}"

@@ -41,7 +41,7 @@ def command(recipe: Mapping[str, Any], offered: Catalogue, near: Path) -> str:
     Args:
         near: folder of the clip.
     """
-    strangers = offered.page["gallery"]["show"] == "session" or on_space()
+    strangers = offered.page.gallery.show == "session" or on_space()
     try:
         with catalogue._composing:
             return replay.line(recipe, offered.config_dirs, (near, Path.cwd()), bare=strangers, base=offered.overrides)

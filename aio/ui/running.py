@@ -8,10 +8,11 @@ import time
 from collections.abc import Callable
 
 from aio.engine import Engine
+from aio.job import Job
 from aio.run import run
 from aio.spaces.engine import choose, create
 from aio.stop import Stop
-from aio.values import Artifacts, Event, Job, OnEvent
+from aio.values import Artifacts, Event, OnEvent
 
 Runner = Callable[[Job, Engine, OnEvent, Stop], Artifacts]
 

@@ -14,6 +14,7 @@ from typing import Any
 from gradio_client import Client
 from starlette.middleware import Middleware
 
+from aio.config.page import Ui
 from aio.errors import AioError
 from aio.machine import paths, terminal
 from aio.recipe import outputs
@@ -53,7 +54,7 @@ def launch(
         options: for gradio's launch, e.g. prevent_thread_lock.
     """
     page, first, name = offered.page, next(iter(offered.modes.values())), name or reach.listening()
-    door = Door(known(auth, page))
+    door = Door(known(auth))
     inbox = _surroundings(page, name)
     blocks = build(offered, runner, inbox)
     outputs.prepare(first.output_dir, first.output_name)
@@ -66,10 +67,10 @@ def launch(
         Gate, page=page, door=door, inbox=inbox, calls=Calls(endpoints, functions), hosts=reach.hosts(name, share, page), tunnel=share)
     settings: Mapping[str, Any] = {
         "server_name": f"[{name}]" if ":" in name else name, "share": share, "app_kwargs": {"middleware": [Middleware(gate)]},
-        "allowed_paths": [str(output_dir)] if page["gallery"]["show"] == "folder" else [],
+        "allowed_paths": [str(output_dir)] if page.gallery.show == "folder" else [],
         "ssr_mode": False, "run_history": False, "mcp_server": _has_mcp(), "show_error": False, "enable_monitoring": False, "pwa": False,
-        "state_session_capacity": page["sessions"],
-        "max_file_size": f"{page['upload']['mb']}mb", "theme": theme(), "css_paths": [CSS], "footer_links": ["api"],
+        "state_session_capacity": page.sessions,
+        "max_file_size": f"{page.upload.mb}mb", "theme": theme(), "css_paths": [CSS], "footer_links": ["api"],
         "js": REPAIRS, "head": '<meta name="color-scheme" content="dark"><meta name="theme-color" content="#0f172a">',
     }
     served = _serve(blocks, settings, options, door)
@@ -83,15 +84,15 @@ def launch(
     return served
 
 
-def _surroundings(page: Mapping[str, Any], name: str) -> Inbox:
+def _surroundings(page: Ui, name: str) -> Inbox:
     """What gradio and uvicorn read in the environment, and the page's own folder."""
     given = os.environ.get("GRADIO_TEMP_DIR")
-    inbox = Inbox(own_folder(Path(given).absolute() if given else paths.temporary() / "page"), page["upload"], page["keep"])
+    inbox = Inbox(own_folder(Path(given).absolute() if given else paths.temporary() / "page"), page.upload, page.keep)
     past = [os.environ.get("no_proxy") or os.environ.get("NO_PROXY"), *reach.OWN, name]   # gradio asks its own server for things
     os.environ.update(
         GRADIO_ANALYTICS_ENABLED="False", GRADIO_ANALYTICS_CACHE_FREQUENCY=str(10**9),   # else a table of all calls after each
         GRADIO_TEMP_DIR=str(inbox.folder), no_proxy=",".join(filter(None, past)), NO_PROXY=",".join(filter(None, past)))
-    os.environ.setdefault("FORWARDED_ALLOW_IPS", ",".join(page["proxies"]))   # uvicorn's; it believes this machine's own else
+    os.environ.setdefault("FORWARDED_ALLOW_IPS", ",".join(page.proxies))   # uvicorn's; it believes this machine's own else
     return inbox
 
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from aio.config.page import Upload
 from aio.errors import MediaError
 
 _WANTED = {"image": "a PNG, JPEG or WebP picture", "audio": "a sound, such as WAV, MP3 or FLAC", "video": "a video, such as MP4"}
 _PATH = re.compile(r"(?<![\w./:])(?:/[^\s/'\":;,()]+){2,}|\b[A-Za-z]:\\[^\s'\":;,()]+")
 
 
-def screen(path: Path, field: str, kind: str, limits: Mapping[str, Any]) -> None:
+def screen(path: Path, field: str, kind: str, limits: Upload) -> None:
     """Refuse a file that is too large, too long, has too many pixels, or is of another kind.
 
     Args:
@@ -26,15 +27,15 @@ def screen(path: Path, field: str, kind: str, limits: Mapping[str, Any]) -> None
         megabytes = path.stat().st_size / 1e6
     except (OSError, ValueError):   # ValueError: a NUL in its name
         raise MediaError(f"{path.name} is not here any more; add it again", field) from None
-    if megabytes > limits["mb"]:
-        raise MediaError(f"{path.name} has {megabytes:.0f} MB; the limit is {limits['mb']:g} MB", field)
+    if megabytes > limits.mb:
+        raise MediaError(f"{path.name} has {megabytes:.0f} MB; the limit is {limits.mb:g} MB", field)
     if not megabytes:
         raise MediaError(f"{path.name} is empty; add another file", field)
     pixels, seconds = _picture(path, field) if kind == "image" else _stream(path, field, kind)
-    if pixels > limits["megapixels"] * 1e6:
-        raise MediaError(f"{path.name} has {pixels / 1e6:.0f} megapixels; the limit is {limits['megapixels']:g}, scale it down", field)
-    if seconds > limits["seconds"]:
-        raise MediaError(f"{path.name} lasts {seconds:.0f} s; the limit is {limits['seconds']:g} s, cut it", field)
+    if pixels > limits.megapixels * 1e6:
+        raise MediaError(f"{path.name} has {pixels / 1e6:.0f} megapixels; the limit is {limits.megapixels:g}, scale it down", field)
+    if seconds > limits.seconds:
+        raise MediaError(f"{path.name} lasts {seconds:.0f} s; the limit is {limits.seconds:g} s, cut it", field)
 
 
 def _picture(path: Path, field: str) -> tuple[int, float]:

@@ -7,8 +7,8 @@ import threading
 import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
 
+from aio.config.page import Ui
 from aio.errors import AioError
 
 KNOWN_MAX = 10_000
@@ -154,6 +154,6 @@ def slower(seconds: float, what: str) -> str:
     return f"That was {what} in one minute than one visitor may ask for; try again in {seconds:.0f} s."
 
 
-def limits(page: Mapping[str, Any], kinds: Iterable[str] = ("runs", "events", "uploads", "upload_mb")) -> dict[str, float | None]:
+def limits(page: Ui, kinds: Iterable[str] = ("runs", "events", "uploads", "upload_mb")) -> dict[str, float | None]:
     """Kind -> amount a minute, of the configuration's `ui.visitor`."""
-    return {kind: page["visitor"][f"{kind}_per_minute"] for kind in kinds}
+    return {kind: getattr(page.visitor, f"{kind}_per_minute") for kind in kinds}

@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 import secrets
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+from aio.config.page import Message
 from aio.errors import AioError
 from aio.machine import terminal
 from aio.ui.uploads import without_folders
 
 
-def explain(error: BaseException, rules: Sequence[Mapping[str, Any]], files: Sequence[Any] = ()) -> tuple[str, str]:
+def explain(error: BaseException, rules: Sequence[Message], files: Sequence[Any] = ()) -> tuple[str, str]:
     """Title and text for a visitor: no traceback, no path of the server.
 
     What nobody foresaw goes to the log with its traceback, and the text names the mark that stands there.
@@ -29,11 +30,11 @@ def explain(error: BaseException, rules: Sequence[Mapping[str, Any]], files: Seq
     own = (without_folders(message, files) or "No reason is known.") if foreseen else logged(error)
     for rule in rules:
         for kind in kinds or [type(error).__name__]:
-            if re.search(rule["match"], f"{kind}: {getattr(error, 'title', '')}: {message}"):
-                known = rule.get("text", "")
-                if rule["match"] == "":   # nothing is known of it
+            if re.search(rule.match, f"{kind}: {getattr(error, 'title', '')}: {message}"):
+                known = rule.text
+                if rule.match == "":   # nothing is known of it
                     known = "" if foreseen else f"{known} {own}"
-                return rule["title"], known or own
+                return rule.title, known or own
     return "Something went wrong", own
 
 

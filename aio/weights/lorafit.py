@@ -10,9 +10,9 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from aio.config import Config
+from aio.config.sections import LoraKeys
 from aio.errors import WeightsMismatch
 from aio.graph import workflow
 from aio.machine.outside import shown
@@ -69,7 +69,7 @@ def check(prompt: Prompt, config: Config, models: Iterable[ModelStatus]) -> list
         WeightsMismatch: one line for each LoRA that fits no weight of the model, or whose file is damaged.
     """
     faults, warnings = list[str](), list[str]()
-    for fit in fits(prompt, config.node(config.output).id, models, rules_of(config), faults):
+    for fit in fits(prompt, config.node(config.output.node).id, models, config.lora_keys, faults):
         if fit.nothing:
             faults.append(refusal(fit))
         elif fit.foreign or fit.misshapen:
@@ -77,11 +77,6 @@ def check(prompt: Prompt, config: Config, models: Iterable[ModelStatus]) -> list
     if faults:
         raise WeightsMismatch("\n".join(dict.fromkeys(faults)))
     return list(dict.fromkeys(warnings))
-
-
-def rules_of(config: Config) -> Mapping[str, Any]:
-    """The rules of a configuration: its `lora_keys`."""
-    return config.data.get("lora_keys") or {}
 
 
 def refusal(fit: Fit) -> str:
@@ -108,7 +103,7 @@ def _made_for(fit: Fit) -> str:
     return f" The file says it was made for {fit.made_for}." if fit.made_for else ""
 
 
-def fits(prompt: Prompt, output: str, models: Iterable[ModelStatus], rules: Mapping[str, Any], faults: list[str]) -> Iterator[Fit]:
+def fits(prompt: Prompt, output: str, models: Iterable[ModelStatus], rules: LoraKeys, faults: list[str]) -> Iterator[Fit]:
     """How each LoRA that is loaded fits, as far as headers tell; what is wrong with the files themselves goes to `faults`."""
     paths = {(one.folder, one.name): one.path for one in models if one.state in ("present", "cached")}
     by_name = {name: path for (folder, name), path in paths.items() if folder != "loras"}
@@ -126,9 +121,9 @@ def fits(prompt: Prompt, output: str, models: Iterable[ModelStatus], rules: Mapp
         yield replace(fit, name=name, model=model, node=node_id)
 
 
-def loaded(prompt: Prompt, output: str, rules: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def loaded(prompt: Prompt, output: str, rules: LoraKeys) -> Iterator[tuple[str, str]]:
     """(node id, file) of the LoRAs that reach the output with a strength of more or less than 0."""
-    loaders = rules.get("loaders") or {}
+    loaders = rules.loaders
     alive = workflow.ancestors(prompt, output)
     for node_id, node in prompt.items():
         name, strengths = node["inputs"].get(NAME), loaders.get(node["class_type"])
@@ -137,10 +132,10 @@ def loaded(prompt: Prompt, output: str, rules: Mapping[str, Any]) -> Iterator[tu
                 yield node_id, name
 
 
-def model_of(prompt: Prompt, node_id: str, rules: Mapping[str, Any]) -> str:
+def model_of(prompt: Prompt, node_id: str, rules: LoraKeys) -> str:
     """The file that a node's input `model` comes from, through whatever it passes; empty where that is not known."""
     root = prompt.get(root_of(prompt, node_id))
-    name = root and root["inputs"].get((rules.get("models") or {}).get(root["class_type"]))
+    name = root and root["inputs"].get(rules.models.get(root["class_type"]))
     return name if isinstance(name, str) else ""
 
 
@@ -156,7 +151,7 @@ def root_of(prompt: Prompt, node_id: str) -> str:
     return ""
 
 
-def _weights(path: Path | None, rules: Mapping[str, Any]) -> dict[str, tuple[int, ...] | None] | None:
+def _weights(path: Path | None, rules: LoraKeys) -> dict[str, tuple[int, ...] | None] | None:
     """Key of a LoRA -> the shape of the model's tensor that it means (None: not known); None altogether where the header does not tell."""
     if path is None:
         return None
@@ -164,20 +159,20 @@ def _weights(path: Path | None, rules: Mapping[str, Any]) -> dict[str, tuple[int
         tensors = tensorfile.header(path).tensors
     except (OSError, ValueError):
         return None   # another format, or damage, which its own loader tells
-    if any(f"{prefix}{mark}" in tensors for prefix in rules.get("prefixes") or () for mark in rules.get("not_networks") or ()):
+    if any(f"{prefix}{mark}" in tensors for prefix in rules.prefixes for mark in rules.not_networks):
         return None
-    for prefix in rules.get("prefixes") or ():
-        for mark, forms in (rules.get("networks") or {}).items():
+    for prefix in rules.prefixes:
+        for mark, forms in rules.networks.items():
             if f"{prefix}{mark}" in tensors:
                 return _keys({name.removeprefix(prefix): entry for name, entry in tensors.items() if name.startswith(prefix)}, forms, rules)
     return None
 
 
-def _keys(tensors: Mapping[str, tuple[str, tuple[int, ...]]], forms: Iterable[str], rules: Mapping[str, Any]) -> dict[str, tuple[int, ...] | None]:
+def _keys(tensors: Mapping[str, tuple[str, tuple[int, ...]]], forms: Iterable[str], rules: LoraKeys) -> dict[str, tuple[int, ...] | None]:
     forms = tuple(forms)
     found: dict[str, tuple[int, ...] | None] = {}
     for name, (kind, shape) in tensors.items():
-        known = None if kind in (rules.get("packed") or ()) else shape
+        known = None if kind in rules.packed else shape
         stem, weight = name.removesuffix(".weight"), name.endswith(".weight")
         for form in forms:   # what is no `.weight`, a bias or a table, goes by its whole name in the first, generic form alone
             if weight or form == forms[0]:
@@ -188,14 +183,14 @@ def _keys(tensors: Mapping[str, tuple[str, tuple[int, ...]]], forms: Iterable[st
     return found
 
 
-def compared(own: Header, weights: Mapping[str, tuple[int, ...] | None] | None, rules: Mapping[str, Any], clip: bool = True) -> Fit:
+def compared(own: Header, weights: Mapping[str, tuple[int, ...] | None] | None, rules: LoraKeys, clip: bool = True) -> Fit:
     """How a LoRA's tensors fit a model's weights.
 
     Args:
         weights: key of a LoRA -> shape (see above), None where the model's are not known: then nothing is decided.
         clip: it is loaded for a text encoder too, whose weights are not known.
     """
-    groups, text = grouped(own, rules), tuple(rules.get("text") or ()) if clip else ()
+    groups, text = grouped(own, rules), tuple(rules.text) if clip else ()
     foreign, misshapen, fitting = list[str](), list[str](), 0
     for key, parts in groups.items():
         if weights is None or parts is None or (key not in weights and key.startswith(text)):
@@ -206,14 +201,14 @@ def compared(own: Header, weights: Mapping[str, tuple[int, ...] | None] | None, 
             misshapen.append(said)
         else:
             fitting += 1
-    made_for = next((own.metadata[key] for key in rules.get("made_for") or () if own.metadata.get(key)), "")
+    made_for = next((own.metadata[key] for key in rules.made_for if own.metadata.get(key)), "")
     return Fit("", "", "", len(groups), fitting, tuple(foreign), tuple(misshapen), shown(made_for)[:SAYS_MAX].strip())
 
 
-def grouped(own: Header, rules: Mapping[str, Any]) -> dict[str, list[tuple[str, str]] | None]:
+def grouped(own: Header, rules: LoraKeys) -> dict[str, list[tuple[str, str]] | None]:
     """What a LoRA changes: key of a weight -> (ending, tensor) of what there is for it, None where no ending is known."""
-    endings = [*(rules.get("beside") or ()), *(rules.get("pairs") or {}), *(rules.get("pairs") or {}).values(),
-               *(rules.get("whole") or {}), *(rules.get("others") or ())]
+    endings = [*rules.beside, *rules.pairs, *rules.pairs.values(),
+               *rules.whole, *rules.others]
     endings.sort(key=len, reverse=True)   # the longest that fits: .lora_B.default.weight is no .weight of lora_B.default
     found: dict[str, list[tuple[str, str]] | None] = {}
     for name in own.tensors:
@@ -227,14 +222,14 @@ def grouped(own: Header, rules: Mapping[str, Any]) -> dict[str, list[tuple[str, 
 
 
 def _misshapen(
-    key: str, parts: list[tuple[str, str]], own: Header, weights: Mapping[str, tuple[int, ...] | None], rules: Mapping[str, Any]
+    key: str, parts: list[tuple[str, str]], own: Header, weights: Mapping[str, tuple[int, ...] | None], rules: LoraKeys
 ) -> str:
     """A sentence where what there is for a weight is not of its shape, or not whole; empty where it is, or nobody can tell."""
     there = {ending: own.tensors[name][1] for ending, name in parts}
-    shape, pairs = weights[key], rules.get("pairs") or {}
-    if there.keys() <= {*(rules.get("beside") or ())}:
+    shape, pairs = weights[key], rules.pairs
+    if there.keys() <= {*rules.beside}:
         return f"{shown(key)}: nothing is there but {', '.join(there)}"
-    for ending, target in (rules.get("whole") or {}).items():
+    for ending, target in rules.whole.items():
         wanted = weights.get(f"{key}\0.bias") if target == ".bias" else shape
         if ending in there and wanted is not None and there[ending] != wanted and ending != ".set_weight":   # that is copied, and may be wider
             return f"{shown(key)}{ending}: {_size(there[ending])} where the model has {_size(wanted)}"

@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from aio.errors import ConfigError
+
 from . import ROOT
 from .world import SMALL
 
@@ -55,8 +57,8 @@ def compose(*words: str) -> Any:
 
 def checked(config: Any, params: Mapping[str, Any]) -> Any:
     """The request of a job."""
+    from aio.job import Job
     from aio.request import validate
-    from aio.values import Job
 
     with refusing():
         return validate(Job(config, params))
@@ -116,10 +118,15 @@ def read_graph(prompt: dict[str, Any], output: str) -> list[str]:
 
 def entries(mapping: Mapping[str, Any]) -> Mapping[str, Any]:
     """A registry's entries."""
-    from aio.weights import registry
+    from aio.config import typed
+    from aio.config.registry import RegistryEntry
 
+    faults: list[str] = []
     with refusing():
-        return registry.parse(mapping)
+        made = typed.read(Mapping[str, RegistryEntry], mapping, "registry", faults)
+        if faults:
+            raise ConfigError("\n".join(faults))
+    return made
 
 
 def typed(words: Sequence[str]) -> Mapping[str, Any]:
@@ -196,17 +203,16 @@ def _real(folder: str, out: str) -> None:
 
     from aio.comfyui import tinyweights
     from aio.comfyui.engine import ComfyUIEngine
+    from aio.job import Job
     from aio.run import run
-    from aio.values import Job
-    from aio.weights import registry
 
     config = dataclasses.replace(compose("mode=t2v", "preset=fast"), output_dir=Path(out))
     engine = ComfyUIEngine(config, work_dir=Path(folder) / "work", models_dir=Path(folder) / "models", cpu=True)
     engine.start()
-    entries = registry.parse(config.data["registry"])
+    entries = config.registry
     tinyweights.write(engine.models_dir, {name: entry.folder for name, entry in entries.items()})
     plain = {name: dataclasses.replace(entry, size=None, sha256=None) for name, entry in entries.items()}   # the stand-ins are smaller
-    config = dataclasses.replace(config, data={**config.data, "registry": plain})
+    config = dataclasses.replace(config, registry=plain)
     with tinyweights.narrow():
         print(run(Job(config, {"prompt": "A cat", "width": 256, "height": 256, "seconds": 0.4}), engine).video)
 

@@ -116,7 +116,7 @@ def _comfyui() -> Path:
 
     from .entrances import compose
 
-    found = location.find(compose().data["comfyui"])
+    found = location.find(compose().comfyui)
     assert found is not None
     return found.path
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
 from pathlib import Path
 from random import Random
@@ -103,7 +104,7 @@ def graphs(work: Work) -> None:
     """API graphs with changed nodes: read for faults, weights, sizes and lengths."""
 
     def prepare(folder: Path) -> Try:
-        known = [(config, entrances.graph(config), config.nodes[config.output].id)
+        known = [(config, entrances.graph(config), config.nodes[config.output.node].id)
             for config in (entrances.compose(f"mode={mode}") for mode in MODES)]
         words = sorted({node["class_type"] for _, graph, _ in known for node in graph.values()} | {key for _, graph, _ in known for key in graph})
 
@@ -124,7 +125,9 @@ def registry(work: Work) -> None:
     """Entries of a registry: what is accepted names a repository and files that stay in their folders."""
 
     def prepare(folder: Path) -> Try:
-        seed = {name: dict(entry) for name, entry in list(entrances.compose().data["registry"].items())[:4]}
+        seed = {name: dataclasses.asdict(entry) for name, entry in list(entrances.compose().registry.items())[:4]}
+        for entry in seed.values():
+            del entry["name"]
         odd = ("repo", "path", "revision", "size", "sha256", "folder", "..", "../x", "a/../../b", "/abs", "refs/pr/1", "a/b/c", "main\n", "C:x",
             "x" * 300)
 

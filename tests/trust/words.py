@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import json
 from pathlib import Path
@@ -53,7 +54,7 @@ def overrides(work: Work) -> None:
     """Keys of the configuration with values of any kind, in a plan: words, or a plan."""
 
     def prepare(folder: Path) -> Try:
-        plain = _leaves(entrances.compose("mode=i2v").data)
+        plain = _leaves(dataclasses.asdict(entrances.compose("mode=i2v")))
 
         def attempt(random: Random, folder: Path) -> None:
             words = []

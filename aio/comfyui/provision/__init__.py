@@ -11,11 +11,11 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from aio.comfyui import location
-from aio.comfyui.location import ComfyUIDir, Pin, Pins
+from aio.comfyui.location import ComfyUIDir
 from aio.comfyui.provision import process, requirements
+from aio.config.pins import Pin, Pins
 from aio.errors import EngineError
 from aio.machine import folders, paths
 from aio.values import OnEvent, ignore
@@ -46,7 +46,7 @@ class SetupReport:
 
 
 def setup(
-    pins: Mapping[str, Any] | Pins,
+    pins: Pins,
     packs: Sequence[str] = (),
     on_event: OnEvent = ignore,
     *,
@@ -67,7 +67,7 @@ def setup(
             OutputError: a disk refuses, and why.
     """
     try:
-        return _setup(location.parse(pins), packs, on_event, target, source, install)
+        return _setup(pins, packs, on_event, target, source, install)
     except OSError as error:
         raise disk(error, "set AIO_COMFYUI_DIR to a folder on another disk", target or "setup") from None
 

@@ -12,17 +12,17 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from aio.config.download import Download
+from aio.config.registry import RegistryEntry
 from aio.errors import AioError, ModelMissing, OutputError, nearest
 from aio.values import Event, OnEvent
 from aio.weights.download import hub, place, remedies
 from aio.weights.download.damage import check, drop, ours
 from aio.weights.download.lookup import look_up, usable
-from aio.weights.download.rules import Rules, parse
 from aio.weights.download.transfer import Transfer, part_of
 from aio.weights.download.work import named, progress, together
-from aio.weights.registry import SAFE_ENDINGS, ModelStatus, RegistryEntry
+from aio.weights.registry import SAFE_ENDINGS, ModelStatus
 from aio.weights.registry import cache as disk
 
 _QUIET_SECONDS = 1.0
@@ -47,10 +47,10 @@ def complete(
     cache: Path,
     on_event: OnEvent,
     verify: bool,
-    given: Mapping[str, Any] | Rules | None = None,
+    rules: Download,
 ) -> None:
-    """Do what `aio.weights.ensure.ensure` promises, for the models that it found. `given`: the config's `download`."""
-    rules, problems = parse(given), [problem for state in states if (problem := _problem(state, registry))]
+    """Do what `aio.weights.ensure.ensure` promises, for the models that it found. `rules`: the config's `download`."""
+    problems = [problem for state in states if (problem := _problem(state, registry))]
     missing = [state for state in states if state.state == "missing" and not _problem(state, registry)]
     targets = [models_dir / state.folder / state.name for state in states if state.state in ("missing", "cached")]
     problems += [in_the_way for target in targets if (in_the_way := place.in_the_way(target))]
@@ -136,7 +136,7 @@ def _problem(state: ModelStatus, registry: Mapping[str, RegistryEntry]) -> str:
 
 
 def _ask(
-    states: Sequence[ModelStatus], cache: Path, problems: list[str], rules: Rules, on_event: OnEvent
+    states: Sequence[ModelStatus], cache: Path, problems: list[str], rules: Download, on_event: OnEvent
 ) -> dict[str, Transfer]:
     """Ask the Hub about all files at once: entry name -> transfer; a file that two folders need is one."""
     entries = list({state.entry.name: state.entry for state in states if state.entry}.values())
@@ -168,7 +168,7 @@ def _tasks(
             yield _Task(state, models_dir / state.folder / state.name, None if transfer else disk.cached(state.entry, cache), transfer)
 
 
-def _fetch(transfers: Sequence[Transfer], on_event: OnEvent, rules: Rules) -> dict[str, Path]:
+def _fetch(transfers: Sequence[Transfer], on_event: OnEvent, rules: Download) -> dict[str, Path]:
     """Fetch all; entry name -> blob."""
     if not transfers:
         return {}

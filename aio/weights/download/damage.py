@@ -9,16 +9,16 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+from aio.config.download import Download
 from aio.values import Event, OnEvent
 from aio.weights.download import remedies
-from aio.weights.download.rules import Rules
 from aio.weights.download.watch import Stopped
 from aio.weights.download.work import named, progress, together
 from aio.weights.registry import ModelStatus
 from aio.weights.registry import cache as disk
 
 
-def check(states: Sequence[ModelStatus], models_dir: Path, on_event: OnEvent, verify: bool, rules: Rules) -> list[ModelStatus]:
+def check(states: Sequence[ModelStatus], models_dir: Path, on_event: OnEvent, verify: bool, rules: Download) -> list[ModelStatus]:
     """Hash what was never hashed, and return all that is not what it should be."""
     broken = [state for state in states if state.state == "corrupt"]
     todo = {state.path: state for state in states if state.path and state.state != "corrupt" and not state.verified} if verify else {}

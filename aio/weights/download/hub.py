@@ -17,19 +17,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from aio.config.download import Download
+from aio.config.registry import RegistryEntry
 from aio.errors import ModelMissing
 from aio.weights.download import remedies
 from aio.weights.download.answers import Refused, Unfit, start_of
-from aio.weights.download.rules import Rules
 from aio.weights.download.transfer import Transfer
 from aio.weights.download.watch import Line, Stopped, TooSlow
-from aio.weights.registry import RegistryEntry
 from aio.weights.registry import cache as disk
 
 _HASH_CHUNK = 1 << 20
 
 
-def described(entry: RegistryEntry, cache: Path, path: str, revision: str, rules: Rules) -> Transfer:
+def described(entry: RegistryEntry, cache: Path, path: str, revision: str, rules: Download) -> Transfer:
     """What the Hub says about a file (one HEAD request).
 
     Raises:
@@ -53,7 +53,7 @@ def described(entry: RegistryEntry, cache: Path, path: str, revision: str, rules
     return found
 
 
-def fetch(transfer: Transfer, stop: threading.Event, rules: Rules) -> Path:
+def fetch(transfer: Transfer, stop: threading.Event, rules: Download) -> Path:
     """Bring a file into the cache and return where it lies. Safe with other processes; resumes what is there.
 
     Raises:
@@ -102,7 +102,7 @@ def locked(path: Path, stop: threading.Event, waiting: Callable[[], None] = lamb
         lock.release()
 
 
-def _download(transfer: Transfer, stop: threading.Event, rules: Rules) -> None:
+def _download(transfer: Transfer, stop: threading.Event, rules: Download) -> None:
     with transfer.part.open("a+b") as part:
         part.seek(0)
         transfer.digest = hashlib.sha256()
@@ -128,7 +128,7 @@ def _download(transfer: Transfer, stop: threading.Event, rules: Rules) -> None:
     os.replace(transfer.part, transfer.blob)
 
 
-def _all(transfer: Transfer, part: Any, line: Line, stop: threading.Event, rules: Rules) -> None:
+def _all(transfer: Transfer, part: Any, line: Line, stop: threading.Event, rules: Download) -> None:
     """Ask until everything came. An attempt that, its pause included, keeps up the slowest pace is none too many."""
     from huggingface_hub.errors import HTTPError
 

@@ -8,15 +8,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from aio.config.download import Download
+from aio.config.registry import RegistryEntry, contained
 from aio.errors import AioError, ConfigError, ModelMissing
 from aio.machine.outside import shown
 from aio.weights.download import remedies
 from aio.weights.download.answers import Refused
 from aio.weights.download.hub import described
-from aio.weights.download.rules import Rules
 from aio.weights.download.transfer import Transfer
 from aio.weights.download.watch import Stopped, within
-from aio.weights.registry import RegistryEntry, contained
 
 _TREE = 5000
 """Files of a repository that are looked at for one that was moved; the Hub lists 1000 a page."""
@@ -38,7 +38,7 @@ def usable() -> None:
         raise ConfigError(f"huggingface_hub does not load ({shown(str(error))}): correct or unset the variable HF_… that it means") from None
 
 
-def look_up(entry: RegistryEntry, cache: Path, rules: Rules, stop: threading.Event) -> Transfer:
+def look_up(entry: RegistryEntry, cache: Path, rules: Download, stop: threading.Event) -> Transfer:
     """Ask the Hub about a file; where another lies in its place, the repository is searched for the one with the registry's sha256.
 
     Raises:
@@ -69,7 +69,7 @@ def look_up(entry: RegistryEntry, cache: Path, rules: Rules, stop: threading.Eve
     return found
 
 
-def _elsewhere(entry: RegistryEntry, cache: Path, rules: Rules, stop: threading.Event, state: str) -> Transfer:
+def _elsewhere(entry: RegistryEntry, cache: Path, rules: Download, stop: threading.Event, state: str) -> Transfer:
     """The same bytes at another path or commit, with a note for the user; else the error that names what is looked for."""
     seen = [0]
     try:
@@ -91,7 +91,7 @@ def _elsewhere(entry: RegistryEntry, cache: Path, rules: Rules, stop: threading.
     return found
 
 
-def _places(entry: RegistryEntry, cache: Path, rules: Rules, stop: threading.Event, seen: list[int]) -> Iterator[Transfer]:
+def _places(entry: RegistryEntry, cache: Path, rules: Download, stop: threading.Event, seen: list[int]) -> Iterator[Transfer]:
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HTTPError
 

@@ -6,13 +6,13 @@ import errno
 import os
 from pathlib import Path
 
+from aio.config.download import Download
+from aio.config.registry import RegistryEntry
 from aio.errors import AioError, ModelMissing, OutputError
 from aio.machine.outside import shown
 from aio.weights.download.answers import Refused, Unfit
-from aio.weights.download.rules import Rules
 from aio.weights.download.transfer import Transfer
 from aio.weights.download.watch import TooSlow
-from aio.weights.registry import RegistryEntry
 
 CACHE = "set HF_HOME to a folder on another disk"
 MODELS = "set AIO_MODELS_DIR to a folder on another disk"
@@ -86,11 +86,11 @@ def damaged(transfer: Transfer, sha256: str) -> str:
     )
 
 
-def explained(error: BaseException, entry: RegistryEntry, transfer: Transfer | None = None, rules: Rules | None = None) -> AioError:
+def explained(error: BaseException, entry: RegistryEntry, transfer: Transfer | None = None, rules: Download | None = None) -> AioError:
     """The error for the user that `error` stands for, with its remedy."""
     from huggingface_hub import errors as hub
 
-    what, rules = f"{entry.name} ({entry.repo})", rules or Rules()
+    what, rules = f"{entry.name} ({entry.repo})", rules or Download()
     came = f"{size(transfer.done)} of {size(transfer.size)}" if transfer and transfer.done else ""
     stays = f"What came, {came}, stays, and the next run goes on there. " if came else ""
     if isinstance(error, AioError):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aio.weights.registry import RegistryEntry
+from aio.config.registry import RegistryEntry
 
 
 @dataclass(slots=True)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
-from aio.weights.download.rules import Rules
+from aio.config.download import Download
 
 T = TypeVar("T")
 _TICK = 0.1
@@ -65,7 +65,7 @@ def within(seconds: float, call: Callable[[], T], stop: threading.Event) -> T:
 class Line:
     """A client of our own for one transfer: huggingface_hub's, but nobody else uses its connections, so that they can be cut."""
 
-    def __init__(self, rules: Rules, stop: threading.Event):
+    def __init__(self, rules: Download, stop: threading.Event):
         from huggingface_hub.utils import get_session
 
         shared = get_session()

@@ -7,13 +7,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from glob import escape
 from pathlib import Path, PurePosixPath
-from typing import Any
 
+from aio.config.registry import RegistryEntry, contained
 from aio.graph.models import ModelRef
 from aio.weights.registry import cache as disk
-from aio.weights.registry.entry import RegistryEntry, contained, parse
-
-__all__ = ["ModelStatus", "RegistryEntry", "contained", "parse", "status"]
 
 SAFE_ENDINGS = (".safetensors", ".sft")
 """Formats that hold tensors and nothing that could run."""
@@ -46,14 +43,14 @@ class ModelStatus:
 
 
 def status(
-    refs: Iterable[ModelRef], registry: Mapping[str, Any], models_dir: Path | None, cache: Path | None = None
+    refs: Iterable[ModelRef], registry: Mapping[str, RegistryEntry], models_dir: Path | None, cache: Path | None = None
 ) -> tuple[ModelStatus, ...]:
     """What is on disk of `refs`, each file once. Cheap: stat calls and one small JSON file, no hashing, no network.
 
     Args:
         models_dir: ComfyUI's models folder, None where there is none yet. cache: Hugging Face cache, else the environment's.
     """
-    registry, cache = parse(registry), cache or disk.hub_cache()
+    cache = cache or disk.hub_cache()
     memory = disk.remembered(models_dir) if models_dir else {}
     found: dict[tuple[str, str], ModelStatus] = {}
     for ref in refs:
