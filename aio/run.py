@@ -28,8 +28,7 @@ def run(job: Job, engine: Engine, on_event: OnEvent = ignore, stop: Stop | None 
     Raises:
         AioError: see aio.errors; nothing partial is left behind, and a finished clip is never removed.
     """
-    stop      = stop or Stop()
-    request   = validate(job)                                            # Job     -> Request, or all faults at once
+    stop, request = stop or Stop(), validate(job)                        # Job     -> Request, or all faults at once
     outputs.prepare(job.config.output_dir, job.config.output_name)       # a folder that a result can be published in
     for warning in request.warnings:
         on_event(Event("warning", warning))
@@ -39,13 +38,13 @@ def run(job: Job, engine: Engine, on_event: OnEvent = ignore, stop: Stop | None 
     if engine.models_dir is not None:
         config = request.config
         models = ensure(drawn.models, config.registry, engine.models_dir, stop.around(on_event), rules=config.download)
-        for warning in lorafit.check(drawn.prompt, request.config, models):    # before the GPU: ComfyUI leaves out in silence what does not fit
+        for warning in lorafit.check(drawn.prompt, config, models):      # before the GPU: ComfyUI leaves out in silence what does not fit
             on_event(Event("warning", warning))
     recipe    = provenance.metadata(drawn, f"{engine.name} {engine.revision}", job.params)
     leftovers.tidy(engine.output_dir, job.config.output_dir, job.config.output)
     with leftovers.owned(engine.output_dir, request.prefix):             # until the clip has its name
         artifacts = engine.execute(drawn.prompt, request, on_event, stop, metadata=recipe)
-        timings.note(drawn, artifacts)                         # for the duration model; never a run's failure
+        timings.note(drawn, artifacts)                                   # for the duration model; never a run's failure
         return record(request, artifacts, engine.real, recipe, on_event)
 
 

@@ -10,13 +10,14 @@ import json
 import logging
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from aio.config import Config
+from aio.config.sections import LoraKeys
 from aio.errors import WeightsMismatch
 from aio.graph import workflow
 from aio.graph.models import models_of
@@ -121,7 +122,7 @@ class Weights:
 class _Listener(logging.Handler):
     """Takes the lines about LoRAs from ComfyUI's log. A line names a tensor of the file, or a weight of the model."""
 
-    def __init__(self, loaded: dict[str, Loaded], rules: Mapping[str, Any], node: Callable[[], str], fail: Callable[[WeightsMismatch], None]):
+    def __init__(self, loaded: dict[str, Loaded], rules: LoraKeys, node: Callable[[], str], fail: Callable[[WeightsMismatch], None]):
         super().__init__(logging.WARNING)
         self.loaded, self.rules, self.node, self.fail = loaded, rules, node, fail
         self.patterns = {kind: [re.compile(text) for text in texts] for kind, texts in rules.log.items()}

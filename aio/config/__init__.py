@@ -19,7 +19,7 @@ from typing import Any
 
 from aio.config import blame, checks, files, following, foreign, typed
 from aio.config.checks import is_text
-from aio.config.composing import alone, composed, explain, params_of, register, searched, standing
+from aio.config.composing import alone, composed, contained, explain, params_of, register, searched, standing
 from aio.config.places import CONF, WORKFLOWS, choice, choices, facts, groups, many, settled, usual
 from aio.config.quoting import LITERAL, escaped
 from aio.config.sections import Mode, Node, Sections
@@ -99,7 +99,8 @@ def _compose(overrides: tuple[str, ...], config_dirs: tuple[Path, ...]) -> Confi
     loose = [word for word in given.hydra if _undeclared(word)]
     cfg = composed([word for word in given.hydra if word not in loose], config_dirs)
     if loose:   # what nobody declared is text where a text stands already
-        texts = {word.partition("=")[0]: word.partition("=")[2] for word in loose if isinstance(standing(cfg, word.partition("=")[0]), str)}
+        pairs = [(key, text) for key, _, text in (word.partition("=") for word in loose)]
+        texts: dict[str, str | None] = {key: text for key, text in pairs if isinstance(standing(cfg, key), str)}
         given = dataclasses.replace(given, texts=given.texts | texts)
         rest = [word for word in given.hydra if word.partition("=")[0] not in texts]
         cfg = composed(rest, config_dirs) if len(rest) > len(given.hydra) - len(loose) else cfg
@@ -121,9 +122,7 @@ def build(cfg: Any, config_dirs: Sequence[Path] = (), given: Words | None = None
     Raises:
         ConfigError: every key that is unknown, missing, or holds what it must not.
     """
-    from omegaconf import OmegaConf
-
-    chosen = OmegaConf.to_container(cfg.hydra.runtime.choices)
+    chosen = contained(cfg.hydra.runtime.choices)
     data = _resolved(cfg, given)
     words = [*given.texts, *(word.lstrip("+").partition("=")[0] for word in given.hydra)] if given else []
     faults = list(foreign.engines(data.get("engines"), files.load(CONF / "config.yaml")["engines"], words))
@@ -170,7 +169,7 @@ def _refused(faults: Sequence[str], config_dirs: Sequence[Path], given: Words | 
 
 def _resolved(cfg: Any, given: Words | None) -> dict[str, Any]:
     """The composed configuration as plain containers, without Hydra's section, which says much about this machine."""
-    from omegaconf import OmegaConf, open_dict
+    from omegaconf import open_dict
 
     with open_dict(cfg):
         for name in ("hydra", "params"):
@@ -178,10 +177,10 @@ def _resolved(cfg: Any, given: Words | None) -> dict[str, Any]:
     try:
         for key, text in (given.texts if given else {}).items():
             _put(cfg, key, None if text is None else escaped(text), add=given is not None and key in given.added)
-        faults = list(foreign.interpolations(OmegaConf.to_container(cfg, resolve=False)))
+        faults = list(foreign.interpolations(contained(cfg, resolve=False)))
         if faults:
             raise ConfigError("\n".join(faults))
-        data = OmegaConf.to_container(cfg, resolve=True)
+        data = contained(cfg)
     except AioError:
         raise
     except Exception as error:   # OmegaConf has no common class for keys, types, grammar and depth

@@ -128,9 +128,7 @@ def explain(error: Exception, words: Sequence[str] = (), config_dirs: Sequence[P
 
 
 def _similar(key: str) -> str:
-    from omegaconf import OmegaConf
-
-    known = OmegaConf.to_container(composed([], ()), resolve=False)
+    known = contained(composed([], ()), resolve=False)
     return nearest(key, _keys({name: value for name, value in known.items() if name not in ("hydra", "params")}))
 
 
@@ -160,9 +158,15 @@ def _untouched(word: str, *args: Any) -> str:
     return f"${{{word}:{','.join(map(str, args))}}}"
 
 
-def params_of(cfg: Any) -> dict[str, Any]:
-    """The parameters in a composed config, with the mark of literal text taken off."""
+def contained(cfg: Any, *, resolve: bool = True) -> dict[str, Any]:
+    """A composed section as plain containers."""
     from omegaconf import OmegaConf
 
-    found = OmegaConf.to_container(cfg.params, resolve=True)
+    found: Any = OmegaConf.to_container(cfg, resolve=resolve)
+    return found
+
+
+def params_of(cfg: Any) -> dict[str, Any]:
+    """The parameters in a composed config, with the mark of literal text taken off."""
+    found = contained(cfg.params)
     return {name: value[1:] if isinstance(value, str) and value.startswith(LITERAL) else value for name, value in found.items()}

@@ -43,7 +43,7 @@ def _named(config_path: str, data: Mapping[str, Any]) -> Iterator[str]:
     for entry in entries if isinstance(entries, list) else ():
         pairs = entry.items() if isinstance(entry, dict) else [(entry, None)]
         for key, value in pairs:
-            name, *names = str(key), *(value if isinstance(value, list) else [value])
+            name, names = str(key), value if isinstance(value, list) else [value]
             if name == "_self_" or name.startswith("override "):
                 continue
             place = name.rsplit(" ", maxsplit=1)[-1].partition("@")[0]

@@ -81,14 +81,15 @@ def _bounded(text: str) -> None:
 
     documents, total, anchors, stack = 0, 0, dict[str, tuple[int, int]](), list[_Open]()
     for event in yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
-        where = f"line {event.start_mark.line + 1}: "
+        where = f"line {event.start_mark.line + 1}: " if event.start_mark else ""
         if isinstance(event, yaml.DocumentStartEvent):
             documents += 1
             if documents > 1:
                 raise ValueError(f"{where}a second document begins; give one file for each")
         if isinstance(event, yaml.NodeEvent):
-            if getattr(event, "tag", None) not in _TAGS:
-                raise ValueError(f"{where}the tag {event.tag!r} is not allowed; write plain values")
+            tag = getattr(event, "tag", None)
+            if tag not in _TAGS:
+                raise ValueError(f"{where}the tag {tag!r} is not allowed; write plain values")
             nodes, height = 1, 0
             if isinstance(event, yaml.AliasEvent):
                 if event.anchor not in anchors:

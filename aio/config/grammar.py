@@ -35,7 +35,8 @@ def split(word: str, config_dirs: Sequence[Path], *, plain: bool, most: int | No
     if len(word) > LONGEST:
         raise ConfigError(f"{word[:40]!r}… has {len(word):,} characters; give so many values as a column of a table: jobs=@FILE.csv")
     try:
-        (override,) = OverridesParser.create(config_loader=_Choices(config_dirs)).parse_overrides([word])
+        loader: Any = _Choices(config_dirs)   # it has what the parser asks of one
+        (override,) = OverridesParser.create(config_loader=loader).parse_overrides([word])
         if not override.is_sweep_override():
             return override.get_key_element(), [override.value()] if plain else None
         _bounded(override.value(), word, most)

@@ -40,7 +40,7 @@ def read(kind: Any, value: Any, where: str, faults: list[str]) -> Any:
     if dataclasses.is_dataclass(kind):
         return _dataclass(kind, value, where, faults)
     if origin in (dict, collections.abc.Mapping):
-        return _mapping(args if args else (str, Any), value, where, faults)
+        return _mapping(args or (str, Any), value, where, faults)
     if origin in (list, tuple, collections.abc.Sequence):
         return _list(origin, args, value, where, faults)
     if not _is(kind, value):
@@ -61,7 +61,7 @@ def kind_of(kind: Any, key: str) -> Any:
     for part in key.split(".") if key else ():
         kind = _bare(kind)
         if dataclasses.is_dataclass(kind):
-            kind = hints(kind).get(part, Any)
+            kind = hints(typing.cast(Any, kind)).get(part, Any)
         elif typing.get_origin(kind) in (dict, collections.abc.Mapping):
             kind = typing.get_args(kind)[1]
         else:
@@ -80,7 +80,7 @@ def takes_null(kind: Any) -> bool:
 
 
 @functools.cache
-def hints(kind: type) -> Mapping[str, Any]:
+def hints(kind: Any) -> Mapping[str, Any]:
     """Field name -> type of a dataclass."""
     return typing.get_type_hints(kind, include_extras=True)
 

@@ -41,9 +41,7 @@ def opened(path: Path, limits: Limits = USUAL) -> Iterator[av.container.InputCon
     """
     import av
 
-    options = {"format_whitelist": FORMATS, "protocol_whitelist": "none"}
-    if limits.frame_megapixels < 2000:   # FFmpeg decodes a frame to look at it; beyond 2^31 pixels it refuses by itself
-        options["max_pixels"] = str(round(limits.frame_megapixels * 1e6))
+    options = {"format_whitelist": FORMATS, "protocol_whitelist": "none", **_most(limits)}   # FFmpeg decodes a frame to look at it
     with regular(path) as file:
         try:
             container = av.open(_Nameless(file), "r", options=options, metadata_errors="ignore")
@@ -104,8 +102,14 @@ def frames_of(path: Path, limits: Limits = USUAL) -> Iterator[Any]:
 def prepare(stream: Any, limits: Limits) -> None:
     """Ready a video stream for decoding: by all cores, but large frames one at a time, for each core would hold several."""
     stream.thread_type = "AUTO" if stream.width * stream.height <= LARGE else "SLICE"
-    if limits.frame_megapixels < 2000:
-        stream.codec_context.options = {"max_pixels": str(round(limits.frame_megapixels * 1e6))}
+    if most := _most(limits):
+        stream.codec_context.options = most
+
+
+def _most(limits: Limits) -> dict[str, str]:
+    """FFmpeg's option for the largest frame; beyond 2^31 pixels it refuses by itself."""
+    megapixels = limits.frame_megapixels
+    return {} if megapixels is None or megapixels >= 2000 else {"max_pixels": str(round(megapixels * 1e6))}
 
 
 def check_frame(limits: Limits, name: str, frame: Any) -> None:

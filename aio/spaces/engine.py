@@ -57,6 +57,11 @@ class ZeroGPUEngine:
         self.input_dir, self.models_dir = inner.input_dir, inner.models_dir
         self.output_dir: Path = inner.output_dir
 
+    @staticmethod
+    def lacking(config: Config) -> str:
+        """Nothing here: what lacks in the process with a GPU is told there."""
+        return ""
+
     def execute(
         self, prompt: Prompt, request: Request, on_event: OnEvent, stop: Stop, *, metadata: Mapping[str, str] = NO_METADATA
     ) -> Artifacts:

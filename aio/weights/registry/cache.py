@@ -15,7 +15,7 @@ from aio.machine import paths
 from aio.machine.outside import json_of, text_of
 
 if TYPE_CHECKING:
-    from aio.weights.registry.entry import RegistryEntry
+    from aio.config.registry import RegistryEntry
 
 COMMIT, _SHA256 = re.compile(r"[0-9a-f]{40}"), re.compile(r"[0-9a-f]{64}")
 _MEMORY, _MEMORY_ENTRIES, _MEMORY_MAX = ".aio-verified.json", 400, 1_000_000
