@@ -18,6 +18,7 @@ from sections import section
 
 from aio.comfyui.output import artifacts
 from aio.config import compose
+from aio.config.page import Upload
 from aio.errors import AioError, ConfigError, EngineError, InvalidParams, MediaError, WorkflowError
 from aio.graph import shapes
 from aio.job import Job
@@ -93,7 +94,7 @@ def test_a_format_that_aio_does_not_read_is_named_with_a_remedy(tmp_path, name):
     refused(tmp_path / "x.jpg", "image", name.strip(), "which aio does not read; save it as JPEG or PNG")
     refused(tmp_path / "x.jpg", "video", name.strip(), "this input needs a video")
     with pytest.raises(MediaError, match="which aio does not read"):
-        uploads.screen(tmp_path / "x.jpg", "image", "image", {"mb": 1, "seconds": 1, "megapixels": 1})
+        uploads.screen(tmp_path / "x.jpg", "image", "image", Upload(mb=1, seconds=1, megapixels=1))
 
 
 def test_a_raw_file_is_not_taken_for_its_thumbnail(tmp_path):

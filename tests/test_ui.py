@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import dataclasses
 import json
 import os
 import subprocess
@@ -19,6 +20,7 @@ import uisite
 pytest.importorskip("gradio")
 
 from aio.config import choices, compose
+from aio.config.page import Upload
 from aio.errors import Cancelled, EngineError, InvalidParams, MediaError, ModelMissing, OutOfMemory, OutputError
 from aio.job import Job
 from aio.spaces import refusals
@@ -220,13 +222,13 @@ def test_the_page_works_on_after_failures(client):
 
 
 def test_an_upload_is_screened_by_size_length_and_pixels(samples, tmp_path):
-    limits = {"mb": 1000, "seconds": 600, "megapixels": 40}
+    limits = Upload(mb=1000, seconds=600, megapixels=40)
     for name, kind in (("astronaut.png", "image"), ("speech.wav", "audio"), ("bigbuckbunny.mp4", "video"), ("bigbuckbunny.mp4", "audio")):
         uploads.screen(samples / name, "x", kind, limits)
     excess = [("astronaut.png", "image", {"megapixels": 0.1}), ("speech.wav", "audio", {"seconds": 1}), ("bigbuckbunny.mp4", "video", {"mb": 0.1})]
     for name, kind, less in [*excess, ("speech.wav", "image", {}), ("astronaut.png", "audio", {}), ("speech.wav", "video", {})]:
         with pytest.raises(MediaError, match=name):
-            uploads.screen(samples / name, "x", kind, limits | less)
+            uploads.screen(samples / name, "x", kind, dataclasses.replace(limits, **less))
     playlist = tmp_path / "x.mp4"
     playlist.write_text("#EXTM3U\n/etc/passwd\n")
     with pytest.raises(MediaError):
