@@ -591,13 +591,14 @@ def test_models_tells_what_each_disk_must_take_and_which_lacks_room(tmp_path, hu
 FETCH = """
 import sys
 from pathlib import Path
+from aio.config.registry import RegistryEntry
 from aio.graph.models import ModelRef
 from aio.weights.ensure import ensure
 import os
 if sys.argv[3] == "copy":
     def no(*_, **__): raise OSError(1, "refused")
     os.symlink = os.link = no
-entries = {sys.argv[2]: dict(repo=sys.argv[1], path="split/" + sys.argv[2], folder="loras", sha256=sys.argv[4])}
+entries = {sys.argv[2]: RegistryEntry(name=sys.argv[2], repo=sys.argv[1], path="split/" + sys.argv[2], folder="loras", sha256=sys.argv[4])}
 ensure([ModelRef("loras", sys.argv[2], "1", "lora_name")], entries, Path(sys.argv[5]))
 """
 

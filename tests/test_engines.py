@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -120,7 +119,7 @@ def test_on_zerogpu_only_an_engine_that_computes_on_a_gpu_asks_for_one(tmp_path,
     ("+engines.odd.class_path=plain", "engines.odd.class_path: 'plain' cannot be imported ("),
     ("+engines.odd.class_path=fakeengine.Fake", "engines.odd: the class fakeengine.Fake calls itself 'fake'; give both one name"),
     ("+engines.odd.device=true", "engines.odd: missing class_path"),
-    ("+engines.odd.class_pat=x", "engines.odd: unknown key 'class_pat'. Did you mean 'class_path'?"),
+    ("+engines.odd.class_pat=x", "engines.odd.class_pat: unknown key. Did you mean 'class_path'?"),
 ])
 def test_a_fault_in_the_line_is_one_sentence(line, said, tmp_path, capsys):
     assert main([line, "engine=odd", "prompt=x", *SMALL, f"output.dir={tmp_path}"]) == 2
@@ -144,7 +143,8 @@ def test_no_file_of_config_dir_makes_aio_import_anything(name, head, text, tmp_p
         try:
             made = compose([name.replace("/", "="), "engine=preview", *more], [tmp_path])
         except ConfigError as error:
-            assert re.search(r"engines\.odd\.class_path: 'os.system' comes from a file of --config-dir|engines.odd: missing class_path", str(error))
+            assert any(why in str(error) for why in (
+                "engines.odd.class_path: 'os.system' comes from a file of --config-dir", "engines.odd: missing class_path", "_name_: unknown key"))
         else:   # what aio's own file says came later
             assert "os.system" not in str(made.engines) and "odd" not in made.engines
 

@@ -85,12 +85,13 @@ def test_what_passes_the_check_never_resolves_to_the_environment(text):
 def test_aios_words_and_keys_of_the_configuration_resolve(tmp_path):
     (tmp_path / "mode").mkdir()
     (tmp_path / "mode" / "mine.yaml").write_text(
-        MODE + "values: {sampler: '${mode.name}', steps: '${oc.select:nope,5}', sigmas: '\\${oc.env:X}'}\n"
+        MODE + "values: {sampler: '${mode.name}', steps: '${oc.select:nope,5}', negative_prompt: '\\${oc.env:X}'}\n"
         "fields: {pick: {type: COMBO, options: '${oc.dict.keys:tables.mine}', default: x}}\ntables: {mine: {x: 1}}\n"
         "patches: {mine: [{op: replace, path: '${pointer:prompt,text}', value: '${value:prompt} ${value:seed}'}]}\n"
     )
     made = config.compose(["mode=mine"], [tmp_path])
-    assert (made.values["sampler"], made.values["steps"], made.values["sigmas"], made.fields["pick"].options) == ("mine", 5, "${oc.env:X}", ("x",))
+    values = made.values
+    assert (values["sampler"], values["steps"], values["negative_prompt"], made.fields["pick"].options) == ("mine", 5, "${oc.env:X}", ("x",))
 
 
 # -- Hydra's own ---------------------------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ import pytest
 from aio import config as configuration
 from aio.check import plan
 from aio.comfyui.loaded import Weights
+from aio.config.sections import LoraKeys
 from aio.errors import ConfigError, WeightsMismatch
 from aio.graph.models import models_of
 from aio.job import Job
@@ -78,7 +79,7 @@ def models(tmp_path, monkeypatch):
                 "2": {"class_type": "LoraLoader", "inputs": {"lora_name": LORA, "model": ["1", 0], **{name: ["1", 1] for name in inputs}}},
             }
             files = registry.status(models_of(prompt), {}, self.folder)
-            return next(lorafit.fits(prompt, "2", files, lorafit.rules_of(configuration.compose(T2V)), []))
+            return next(lorafit.fits(prompt, "2", files, configuration.compose(T2V).lora_keys, []))
 
     configuration._compose.cache_clear()
     found = Models()
@@ -265,7 +266,7 @@ def test_a_file_that_was_exchanged_is_read_again(models):
 def test_without_rules_nothing_is_judged(models):
     models.put(file_of(lora(form="foreign.{}")))
     prompt = {"1": {"class_type": "LoraLoaderModelOnly", "inputs": {"lora_name": LORA, "strength_model": 1.0}}}
-    assert list(lorafit.fits(prompt, "1", [], {}, [])) == []
+    assert list(lorafit.fits(prompt, "1", [], LoraKeys(), [])) == []
 
 
 @pytest.mark.parametrize(("given", "name"), [

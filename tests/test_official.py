@@ -132,7 +132,7 @@ def test_an_entry_about_what_is_not_there_is_told(line, words):
     ("{of: [cfg], value: 1, at: 'X file'}", "begins with no source; write one of L, T, V, C"),
     ("{of: [], verdict: open, why: x}", "of: name a constant"),
     ("{of: [cfg], verdict: open, why: x, presets: [fst]}", "presets: 'fst' is unknown. Did you mean 'fast'?"), ("{of: cfg}", "'cfg' is not a list"),
-    ("{whose: [cfg]}", "unknown key 'whose'"), ("{of: [cfg], when: {preset: fast}}", "unknown key 'when'"),
+    ("{whose: [cfg]}", "whose: unknown key"), ("{of: [cfg], when: {preset: fast}}", "when: unknown key"),
 ])
 def test_a_broken_entry_is_named_by_file_and_place_and_ends_no_table(line, words, tmp_path, monkeypatch, capsys):
     (tmp_path / "ltx23.yaml").write_text(RECORD.read_text(encoding="utf-8") + f'\n  Mine:\n  - {line}\n', encoding="utf-8")

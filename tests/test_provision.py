@@ -257,7 +257,7 @@ def test_another_source_and_a_mirror_that_lacks_a_repository_or_the_commit(home,
     with pytest.raises(EngineError, match=r"does not hold ComfyUI at 1111.*is the mirror up to date"):
         setup(Pins(pins.comfyui.url, "1" * 40, mirror=str(folder)), install=False)
     with pytest.raises(EngineError, match=r"(?s)failed \(128\); check the connection, or set comfyui.mirror"):
-        setup(Pins(str(tmp_path / "nowhere", "1" * 40)), install=False)
+        setup(Pins(str(tmp_path / "nowhere"), "1" * 40), install=False)
 
 
 def test_a_mirror_url_stands_for_the_host_and_keeps_the_path():

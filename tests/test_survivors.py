@@ -8,6 +8,7 @@ import time
 from types import SimpleNamespace
 
 import pytest
+from sections import section
 
 from aio import check, config
 from aio.config import Patch
@@ -21,7 +22,6 @@ from aio.spaces import call, mirror, prune, rules
 from aio.spaces.engine import ZeroGPUEngine
 from aio.stop import Stop
 from aio.sweep import folder
-from aio.weights.registry import parse
 
 
 def test_a_template_is_filled_in_lists_of_either_kind_and_however_deep():
@@ -63,10 +63,10 @@ def test_an_empty_text_is_no_file_but_it_is_a_text():
 
 def test_a_size_is_a_count_of_bytes():
     for size in (0, 1, 2**40):
-        assert parse({"a.pt": {"repo": "o/n", "path": "a", "size": size}})["a.pt"].size == size
+        assert section("registry", {"a.pt": {"repo": "o/n", "path": "a", "size": size}})["a.pt"].size == size
     for size in (-1, True, False, 1.5, "9", [9]):
-        with pytest.raises(ConfigError, match=r"is not a number of bytes"):
-            parse({"a.pt": {"repo": "o/n", "path": "a", "size": size}})
+        with pytest.raises(ConfigError, match=r"registry\.a\.pt\.size: .* (is below 0|is not a whole number)"):
+            section("registry", {"a.pt": {"repo": "o/n", "path": "a", "size": size}})
 
 
 def test_a_sweep_folder_is_busy_only_while_somebody_holds_its_lock(tmp_path):
@@ -118,8 +118,9 @@ def test_a_run_is_told_that_it_may_need_more_than_can_be_asked_for(needed, told,
 
 
 def test_a_file_is_too_large_for_a_push_only_above_the_limit():
-    assert list(rules.file_faults({"a": 10_000_000, "b": 0}, {"file_mb": 10})) == []
-    assert list(rules.file_faults({"a": 10_000_001, "b": 5, "c": 25_000_000}, {"file_mb": 10})) == [
+    limits = dataclasses.replace(config.compose(["platform=zerogpu"]).space.limits, file_mb=10)
+    assert list(rules.file_faults({"a": 10_000_000, "b": 0}, limits)) == []
+    assert list(rules.file_faults({"a": 10_000_001, "b": 5, "c": 25_000_000}, limits)) == [
         "a: has 10.0 MB, the Hub takes 10 MB outside Git LFS",
         "c: has 25.0 MB, the Hub takes 10 MB outside Git LFS",
     ]
@@ -135,7 +136,9 @@ def test_the_seconds_of_a_sampler_are_those_of_its_steps_by_thousands_of_tokens(
 
 @pytest.mark.parametrize(("seconds", "handed"), [(0.0, 1), (0.7, 1), (1.5, 1), (2.9, 1), (3.0, 2), (90.0, 60)])
 def test_the_decorator_gets_whole_seconds_at_least_one(seconds, handed):
-    assert duration.handed_for(seconds, "large", {"sizes": {"large": {"asks": 1.5}}}) == handed
+    known = config.compose(["platform=zerogpu"]).platform
+    platform = dataclasses.replace(known, sizes={"large": dataclasses.replace(known.sizes["large"], asks=1.5)})
+    assert duration.handed_for(seconds, "large", platform) == handed
 
 
 # -- what others may have written into a log, a graph or a note

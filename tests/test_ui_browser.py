@@ -241,6 +241,7 @@ def test_a_visitor_in_line_can_leave_it(visit, site):
     first, second = visit(), visit("phone")
     first.hold("loop")
     second.choose("t2v")
+    second.fill("t2v", seconds=0.4, prompt="next")
     second.run("t2v")
     second.wait("waiting", "place 1")
     second.page.locator("#stop").click()
@@ -252,8 +253,9 @@ def test_a_visitor_in_line_can_leave_it(visit, site):
 def test_a_second_visitor_waits_in_line_and_a_closed_tab_frees_the_engine(visit):
     first, second = visit(new=True), visit("phone")
     first.hold()
-    second.choose("keyframe")
-    second.run("keyframe")
+    second.choose("t2v")
+    second.fill("t2v", seconds=0.4, prompt="next")
+    second.run("t2v")
     second.wait("waiting", "place 1")
     first.page.close()   # nobody releases its run
     second.wait("done")

@@ -499,7 +499,7 @@ def test_a_server_that_others_reach_shows_strangers_only_their_own(monkeypatch, 
                                           "no password (ui.auth=[name,password] asks for one)"),
 ])
 def test_one_line_says_who_sees_what_and_where(name, shared, show, locked, words):
-    line = reach.line("http://x:7860", name, shared, {"gallery": {"show": show}}, locked, Path("/srv/outputs"))
+    line = reach.line("http://x:7860", name, shared, compose([f"ui.gallery.show={show}"]).ui, locked, Path("/srv/outputs"))
     assert line == f"page: http://x:7860 : {words}"
 
 
