@@ -14,6 +14,8 @@ from aio.errors import ConfigError, EngineError
 from aio.machine import paths
 from aio.machine.device import device
 
+METHODS = ("execute", "lacking")
+"""What a class must have to be an engine's."""
 _engines: dict[tuple[int, str, str], Engine] = {}
 
 
@@ -85,15 +87,18 @@ def kind(name: str, config: Config) -> Any:
     """The class of an engine.
 
     Raises:
-        ConfigError: it cannot be imported.
+        ConfigError: it cannot be imported, or is no class of an engine.
     """
     path = config.engines[name].class_path
     module, _, attribute = path.rpartition(".")
     try:
-        return getattr(importlib.import_module(module), attribute)
+        found = getattr(importlib.import_module(module), attribute)
     except Exception as error:   # whatever a module meets while it is imported
         why = f"{type(error).__name__}: {error}"
         raise ConfigError(f"engines.{name}.class_path: {path!r} cannot be imported ({why}); name module.Class as Python finds it") from None
+    if not isinstance(found, type) or not all(callable(getattr(found, method, None)) for method in METHODS):   # it would be called
+        raise ConfigError(f"engines.{name}.class_path: {path!r} is no engine; name a class with {' and '.join(METHODS)}, see aio.engine.Engine")
+    return found
 
 
 def working_dirs() -> tuple[Path, ...]:

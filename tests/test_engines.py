@@ -118,6 +118,8 @@ def test_on_zerogpu_only_an_engine_that_computes_on_a_gpu_asks_for_one(tmp_path,
     ("+engines.odd.class_path=fakeengine.Nope", "engines.odd.class_path: 'fakeengine.Nope' cannot be imported (AttributeError: "),
     ("+engines.odd.class_path=plain", "engines.odd.class_path: 'plain' cannot be imported ("),
     ("+engines.odd.class_path=fakeengine.Fake", "engines.odd: the class fakeengine.Fake calls itself 'fake'; give both one name"),
+    ("+engines.odd.class_path=os.system", "engines.odd.class_path: 'os.system' is no engine; name a class with execute and lacking"),
+    ("+engines.odd.class_path=pathlib.Path", "engines.odd.class_path: 'pathlib.Path' is no engine; name a class with execute and lacking"),
     ("+engines.odd.device=true", "engines.odd: missing class_path"),
     ("+engines.odd.class_pat=x", "engines.odd.class_pat: unknown key. Did you mean 'class_path'?"),
 ])
