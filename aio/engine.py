@@ -8,15 +8,15 @@ from types import MappingProxyType
 from typing import Protocol
 
 from aio.config import Config
-from aio.job import Request
+from aio.graph.draw import Drawn
 from aio.stop import Stop
-from aio.values import Artifacts, OnEvent, Prompt
+from aio.values import Artifacts, OnEvent
 
 NO_METADATA: Mapping[str, str] = MappingProxyType({})
 
 
 class Engine(Protocol):
-    """Executes one prompt at a time. Its class is named under the configuration's `engines`, and made with the composed configuration.
+    """Executes one graph at a time. Its class is named under the configuration's `engines`, and made with the composed configuration.
 
     Attributes:
         name: as the configuration's `engines` calls it. revision: what makes its results differ: a version or a commit.
@@ -38,13 +38,11 @@ class Engine(Protocol):
         """What must be set up before it can run, as part of a sentence with its remedy; empty where all is there."""
         ...
 
-    def execute(
-        self, prompt: Prompt, request: Request, on_event: OnEvent, stop: Stop, *, metadata: Mapping[str, str] = NO_METADATA
-    ) -> Artifacts:
-        """Run the prompt to its mp4.
+    def execute(self, drawn: Drawn, on_event: OnEvent, stop: Stop, *, metadata: Mapping[str, str] = NO_METADATA) -> Artifacts:
+        """Run a graph to its mp4.
 
         Args:
-            request: the staged request that the prompt was made from; `request.prefix` names the file.
+            drawn: a staged request with its graph; `drawn.request.prefix` names the file.
             on_event: gets `stage` and `step` events; what it raises ends the run.
             stop: this run's; asked between steps and nodes, and answered within a second.
             metadata: tags for the mp4.

@@ -43,7 +43,7 @@ def run(job: Job, engine: Engine, on_event: OnEvent = ignore, stop: Stop | None 
     recipe    = provenance.metadata(drawn, f"{engine.name} {engine.revision}", job.params)
     leftovers.tidy(engine.output_dir, job.config.output_dir, job.config.output)
     with leftovers.owned(engine.output_dir, request.prefix):             # until the clip has its name
-        artifacts = engine.execute(drawn.prompt, request, on_event, stop, metadata=recipe)
+        artifacts = engine.execute(drawn, on_event, stop, metadata=recipe)
         timings.note(drawn, artifacts)                                   # for the duration model; never a run's failure
         return record(request, artifacts, engine.real, recipe, on_event)
 

@@ -43,9 +43,9 @@ class StandIn:
     def __init__(self, folder: Path, clip: Path):
         self.input_dir, self.output_dir, self.folder, self.clip = folder / "input", folder, folder, clip
 
-    def execute(self, prompt, request, on_event, stop, *, metadata):
+    def execute(self, drawn, on_event, stop, *, metadata):
         """The clip under this job's name."""
-        video = self.folder / f"{request.prefix.replace('/', '-')}.mp4"
+        video = self.folder / f"{drawn.request.prefix.replace('/', '-')}.mp4"
         shutil.copyfile(self.clip, video)
         return Artifacts(video, 256, 256, 9, 24.0, 0.375, 48000, "preview stand-in")
 

@@ -25,7 +25,8 @@ class Fake:
     def lacking(config):
         return ""
 
-    def execute(self, prompt, request, on_event, stop, *, metadata=NO_METADATA):
+    def execute(self, drawn, on_event, stop, *, metadata=NO_METADATA):
+        request = drawn.request
         stop.check()
         on_event(Event("stage", "Painting", "Painting"))
         while request.values["prompt"] == ENDLESS:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from graphs import given
 
 from aio import config as configuration
 from aio.check import doctor
@@ -64,7 +65,7 @@ class Comfy:
         """Execute a prompt; `events` holds what it told, unless `on_event` is given."""
         self.events.clear()
         with tinyweights.narrow():
-            return self.engine.execute(prompt, request, on_event or self.events.append, stop or Stop(), **options)
+            return self.engine.execute(given(request, prompt), on_event or self.events.append, stop or Stop(), **options)
 
     def run(self, *overrides: str, params: Mapping[str, Any] = {}) -> Artifacts:
         """Run a small job."""

@@ -11,7 +11,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "aio"
 
 ROOMS = (
-    "errors", "values", "stop", "machine", "fields", "media", "config", "job", "engine", "graph", "request", "weights", "recipe", "timings",
+    "errors", "values", "stop", "machine", "fields", "media", "config", "job", "graph", "engine", "request", "weights", "recipe", "timings",
     "comfyui", "preview", "engines", "check", "run", "command", "replay", "spaces", "sweep", "ui", "verbs", "cli", "__main__",
 )
 """Folders and modules of aio, from the ground up: each imports only what stands before it. docs/ARCHITECTURE.md says what they are for."""

@@ -203,7 +203,7 @@ def test_a_preview_keeps_sound_and_picture_together(name, kind, tmp_path):
     engine = PreviewEngine(work_dir=tmp_path / "work")
     values = {"video": str(source), "prompt": "x", "control": "none", "width": 256, "height": 256}
     small = request.stage(request.validate(Job(config.compose(["mode=style"]), values)), engine.input_dir)
-    made = engine.execute(draw(small).prompt, small, lambda event: None, Stop())
+    made = engine.execute(draw(small), lambda event: None, Stop())
     together(made.video, distance, max(1 / 24, 1 / how.get("fps", 25)), least=2)
 
 

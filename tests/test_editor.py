@@ -75,7 +75,7 @@ def mp4(tmp_path_factory):
     """An mp4 made by aio, and the prompt that it was made by."""
     engine = PreviewEngine(work_dir=tmp_path_factory.mktemp("preview"))
     drawn = doctor.prepared(doctor.Case(configuration.compose(["mode=i2v", "preset=quality"])), engine.input_dir)
-    made = engine.execute(drawn.prompt, drawn.request, ignore, Stop(), metadata=provenance.metadata(drawn, "preview"))
+    made = engine.execute(drawn, ignore, Stop(), metadata=provenance.metadata(drawn, "preview"))
     return made.video, drawn.prompt
 
 

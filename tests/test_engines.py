@@ -18,6 +18,7 @@ from aio import run as chain
 from aio.cli import main
 from aio.config import compose
 from aio.errors import Cancelled, ConfigError, EngineError
+from aio.graph.draw import Drawn
 from aio.job import Job
 from aio.machine import folders
 from aio.recipe import sidecar
@@ -192,7 +193,7 @@ def test_zerogpus_flag_ends_the_run_of_another_process_within_a_second(tmp_path)
     asked = job(tmp_path, prompt=ENDLESS)
     here = Stop.shared()
     request = chain.stage(chain.validate(asked), create("fake", asked.config).input_dir)
-    items = worker.work(worker.Call("fake", {}, request, {}, 60, str(here.file)))
+    items = worker.work(worker.Call("fake", Drawn(request), {}, 60, str(here.file)))
     assert next(items)[0] == "event"
     here.set("the page was closed")
     began = time.monotonic()
@@ -207,13 +208,13 @@ def test_zerogpus_flag_ends_the_run_of_another_process_within_a_second(tmp_path)
 def test_a_stop_after_its_run_touches_none_of_the_next_hundred(name, tmp_path):
     engine = engines.create(name, job(tmp_path).config)
     request = chain.stage(chain.validate(job(tmp_path)), engine.input_dir)
-    prompt = chain.draw(request).prompt
+    drawn = chain.draw(request)
     late = Stop()
     for _ in range(100):
         stop = Stop()
         late.set()   # the one of the run before
         threading.Thread(target=late.set).start()
-        made = engine.execute(prompt, request, lambda event: None, stop)
+        made = engine.execute(drawn, lambda event: None, stop)
         assert made.frames == 9 and not stop.is_set()
         made.video.unlink()
         late = stop

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -190,14 +191,11 @@ def test_hydras_own_flags_fail_in_words(words, capsys):
 def test_the_gpus_worker_hands_every_failure_over_in_words(monkeypatch, capsys):
     from aio.spaces import plain, worker
 
-    class Request:
-        config = None
-
     def odd(*rest):
         raise KeyError("a surprise")
 
     monkeypatch.setattr(worker, "create", odd)
-    (item,) = worker.work(worker.Call("preview", {}, Request(), {}, 60, "/nonexistent/flag"))
+    (item,) = worker.work(worker.Call("preview", SimpleNamespace(request=SimpleNamespace(config=None)), {}, 60, "/nonexistent/flag"))
     error = plain.read_failed(item[1])
     assert type(error) is errors.InternalError and "the details are in the log of the Space" in str(error)
     assert "Traceback" in capsys.readouterr().err   # that log

@@ -10,6 +10,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from graphs import CLIPS
 from likeness import similarity
 from PIL import Image
 from realcomfyui import comfy, comfy_folder  # noqa: F401
@@ -265,7 +266,7 @@ def previewed(folder: Path, mode: str, **params) -> tuple[list[np.ndarray], Draw
     """The frames of a preview, its graph, and the folder of its staged inputs."""
     engine = PreviewEngine(work_dir=folder / "work")
     made = draw(request.stage(checked(mode, seconds=0.4, **params), engine.input_dir))
-    video = engine.execute(made.prompt, made.request, ignore, Stop()).video
+    video = engine.execute(made, ignore, Stop()).video
     return [frame.to_ndarray(format="rgb24") for frame in frames_of(video)], made, engine.input_dir
 
 
@@ -290,9 +291,9 @@ def test_the_preview_shows_a_picture_as_it_is_fitted(tmp_path, fit):
 def test_a_stretched_picture_is_shown_stretched(tmp_path):
     engine = PreviewEngine(work_dir=tmp_path / "work")
     made = request.stage(checked("i2v", image=picture(tmp_path / "p.png", (360, 640)), width=576, height=512, seconds=0.4), engine.input_dir)
-    prompt = draw(made).prompt
-    prompt["51"]["inputs"]["crop"] = "disabled"
-    frame = next(frames_of(engine.execute(prompt, made, ignore, Stop()).video)).to_ndarray(format="rgb24")
+    drawn = draw(made)
+    drawn.prompt["51"]["inputs"]["crop"] = "disabled"
+    frame = next(frames_of(engine.execute(drawn, ignore, Stop()).video)).to_ndarray(format="rgb24")
     right = np.asarray(Image.open(tmp_path / "p.png").resize((576, 512), Image.Resampling.LANCZOS))
     assert similarity(free(frame), free(right)) >= 0.95
 
@@ -324,14 +325,14 @@ def test_the_model_gets_what_the_preview_shows(comfy, tmp_path, fit):  # noqa: F
 def test_a_length_taken_from_a_file_loses_no_frame_and_keeps_legal_ones(fps):
     for count in range(1, 500):
         seconds = round(count / fps, 6)
-        made = geometry.frames(geometry.covering(seconds, fps), fps)
+        made = geometry.frames(CLIPS, geometry.covering(CLIPS, seconds, fps), fps)
         assert made % 8 == 1 and count <= made < max(count + 8, 10)
-    assert geometry.frames(geometry.covering(121 / fps, fps), fps) == 121
+    assert geometry.frames(CLIPS, geometry.covering(CLIPS, 121 / fps, fps), fps) == 121
 
 
 def test_the_length_of_a_sound_is_rounded_up_to_the_next_legal_one():
-    assert geometry.frames(geometry.covering(1.948, 24), 24) == 49
-    assert geometry.covering(4.6, 24) >= 4.6
+    assert geometry.frames(CLIPS, geometry.covering(CLIPS, 1.948, 24), 24) == 49
+    assert geometry.covering(CLIPS, 4.6, 24) >= 4.6
 
 
 @pytest.mark.parametrize("mode", ["a2v", "lipsync"])

@@ -134,7 +134,7 @@ def test_quantized_weights_draw_what_the_same_weights_draw_unquantized(pack):
 def test_the_preview_has_the_size_of_the_real_result(pack, tmp_path):
     preview = PreviewEngine(work_dir=tmp_path)
     made = doctor.prepared(case("i2v"), preview.input_dir)
-    drawn, real = doctor.look(preview.execute(made.prompt, made.request, ignore, Stop()).video), doctor.look(pack.run("mode=i2v", *GGUF).video)
+    drawn, real = doctor.look(preview.execute(made, ignore, Stop()).video), doctor.look(pack.run("mode=i2v", *GGUF).video)
     assert (drawn.width, drawn.height, drawn.frames, drawn.fps, drawn.sample_rate) == (
         real.width, real.height, real.frames, real.fps, real.sample_rate)
 

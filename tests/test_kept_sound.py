@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from graphs import CLIPS
 from realcomfyui import comfy, comfy_folder  # noqa: F401  fixtures
 
 from aio import check, config
 from aio.fields import geometry
 from aio.graph.draw import draw
-from aio.graph.shapes import sound as arithmetic
 from aio.media.streams import read_sound, write_mp4, write_wav
 
 RATE = 48000
@@ -60,12 +60,12 @@ class Heard:
 
 @pytest.mark.parametrize(("frames", "fps"), LENGTHS)
 def test_the_encoded_copy_gives_every_latent_of_the_clip_and_nothing_is_cut_from_its_beginning(frames, fps):
-    seconds = geometry.encoded_seconds(frames / fps, fps)
+    seconds = geometry.encoded_seconds(CLIPS, frames / fps, fps)
     assert frames / fps <= seconds < frames / fps + 0.0929 + 1e-6
     for rate in (44100, 48000, 88200, 96000):   # AudioConcat brings all others to at least 44.1 kHz
-        samples = math.ceil(round(seconds * rate) * geometry.ENCODE_RATE / rate)
-        assert samples % geometry.ENCODE_BLOCK <= 1   # VAE.encode leaves out half of what is more
-        assert arithmetic.latents_of_samples(round(seconds * rate), rate) >= arithmetic.latents_of_frames(frames, fps)
+        samples = math.ceil(round(seconds * rate) * CLIPS.sound.encode_rate / rate)
+        assert samples % CLIPS.sound.encode_block <= 1   # VAE.encode leaves out half of what is more
+        assert CLIPS.sound.latents_of_samples(round(seconds * rate), rate) >= CLIPS.sound.latents_of_frames(frames, fps)
 
 
 @pytest.mark.comfyui
@@ -78,7 +78,7 @@ def test_comfyuis_own_nodes_give_lightricks_count_of_latents_all_frozen(comfy): 
     vae = nodes_lt_audio.LTXVAudioVAELoader.execute(name)[0]
     mask, picture = nodes_mask.SolidMask.execute(0.0, 64, 64)[0], {"samples": torch.zeros(1, 128, 2, 2, 2)}
     for frames, fps in LENGTHS[::7]:   # all of them by the same arithmetic above; 7 meets each rate at each of the frame rates
-        rate, seconds = (44100, 48000, 22050)[frames // 8 % 3], geometry.encoded_seconds(frames / fps, fps)
+        rate, seconds = (44100, 48000, 22050)[frames // 8 % 3], geometry.encoded_seconds(CLIPS, frames / fps, fps)
         given = {"waveform": torch.ones(1, 1, -(-frames * rate // fps)), "sample_rate": rate}
         whole = nodes_audio.AudioConcat.execute(given, nodes_audio.EmptyAudio.execute(seconds, 44100, 2)[0], "after")[0]
         encoded = nodes_lt_audio.LTXVAudioVAEEncode.execute(nodes_audio.TrimAudioDuration.execute(whole, 0.0, seconds)[0], vae)[0]
@@ -127,7 +127,7 @@ def test_the_sound_of_a_restyled_video_is_heard_and_returned_as_it_is_in_it(comf
     returned, length = heard.returned[-1], round(frames / fps * 44100)
     assert returned.shape == (1, length) and returned.std() > 0.1
     assert np.array_equal(heard.waves[0][:, :length], np.repeat(returned, 2, axis=0)) and not heard.waves[0][:, length:].any()
-    assert heard.waves[0].shape[1] % geometry.ENCODE_BLOCK == 0
+    assert heard.waves[0].shape[1] % CLIPS.sound.encode_block == 0
     assert heard.latents[0].shape[2] == 33 and not heard.masks[0].any()
 
 

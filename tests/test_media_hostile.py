@@ -13,6 +13,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from graphs import KINDS
 from PIL import Image
 from sections import section
 
@@ -301,7 +302,7 @@ def test_a_number_that_no_clip_can_have_is_refused_by_its_node(kind, inputs, wor
               "3": {"class_type": "SaveVideo", "inputs": {"video": ["2", 0], "filename_prefix": "x"}}}
     next(node for node in prompt.values() if node["class_type"] == kind)["inputs"].update(inputs)
     with pytest.raises(WorkflowError, match=words):
-        shapes.interpret(prompt, lambda name: None)
+        shapes.interpret(prompt, lambda name: None, KINDS)
 
 
 # Broken bytes

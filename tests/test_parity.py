@@ -31,7 +31,7 @@ def both(comfy, tmp_path, mode, preset, params):  # noqa: F811
     found = []
     for engine, execute in ((comfy.engine, comfy.execute), (preview := PreviewEngine(work_dir=tmp_path), None)):
         drawn = doctor.prepared(case, engine.input_dir)
-        made = execute(drawn.request, drawn.prompt) if execute else preview.execute(drawn.prompt, drawn.request, ignore, Stop())
+        made = execute(drawn.request, drawn.prompt) if execute else preview.execute(drawn, ignore, Stop())
         found.append((made, doctor.look(made.video)))
     return found
 

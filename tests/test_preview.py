@@ -14,6 +14,7 @@ from types import SimpleNamespace
 import av
 import numpy as np
 import pytest
+from graphs import KINDS, given
 from likeness import similarity
 from PIL import Image
 
@@ -77,7 +78,7 @@ def prepared(mode: str, engine: PreviewEngine, sources: dict[str, Path], seed: i
             key, kind = INPUTS[class_type]
             inputs[key], media[node_id] = stage_media(probe(sources[kind], kind, kind), kind, engine.input_dir, clip=clip)
             values[node_id] = inputs[key]
-    config = SimpleNamespace(stages=STAGES, title="A mode")
+    config = SimpleNamespace(stages=STAGES, title="A mode", kinds=KINDS)
     return prompt, Request(config, values, media=media, **{"prefix": "aio/job", **facts})
 
 
@@ -93,7 +94,7 @@ def leftovers(engine: PreviewEngine) -> list[Path]:
 @pytest.mark.parametrize("mode", MODES)
 def test_every_mode_makes_an_mp4_with_the_facts_that_comfyui_would_give(mode, engine, sources):
     prompt, request = prepared(mode, engine, sources)
-    made = engine.execute(prompt, request, ignore, Stop())
+    made = engine.execute(given(request, prompt), ignore, Stop())
     assert made.video == (engine.output_dir / "aio/job_preview.mp4").resolve()
     assert re.fullmatch(r"preview \d+\.\d+\.\d+", made.engine)
     found = probe(made.video, "video", "video")
@@ -107,7 +108,7 @@ def test_every_mode_makes_an_mp4_with_the_facts_that_comfyui_would_give(mode, en
 @pytest.mark.parametrize("mode", MODES)
 def test_frames_differ_from_one_to_the_next(mode, engine, sources):
     prompt, request = prepared(mode, engine, sources)
-    frames = pictures(engine.execute(prompt, request, ignore, Stop()).video)
+    frames = pictures(engine.execute(given(request, prompt), ignore, Stop()).video)
     assert frames[0].std() > 10
     assert all(np.abs(one.astype(int) - two).max() > 8 for one, two in itertools.pairwise(frames))
 
@@ -116,13 +117,13 @@ def test_the_same_seed_gives_the_same_bytes_and_another_one_does_not(engine, sou
     made = {}
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         prompt, request = prepared("t2v", engine, sources, seed=seed, prefix=name)
-        made[name] = engine.execute(prompt, request, ignore, Stop()).video.read_bytes()
+        made[name] = engine.execute(given(request, prompt), ignore, Stop()).video.read_bytes()
     assert made["a"] == made["b"] != made["c"]
 
 
 def test_the_given_picture_is_seen_and_what_is_not_linked_is_not(engine, sources):
     prompt, request = prepared("i2v", engine, sources)
-    reddest = lambda: pictures(engine.execute(prompt, request, ignore, Stop()).video)[0][40:70, :80].mean(axis=(0, 1))  # noqa: E731
+    reddest = lambda: pictures(engine.execute(given(request, prompt), ignore, Stop()).video)[0][40:70, :80].mean(axis=(0, 1))  # noqa: E731
     red, green, blue = reddest()
     assert red > 100 > green + blue
     prompt["12"]["inputs"]["video_latent"], prompt["32"]["inputs"]["video_latent"] = ["10", 0], ["31", 0]
@@ -136,7 +137,7 @@ def test_keyframes_fade_from_the_first_to_the_last(engine, sources, tmp_path):
     prompt["55"]["inputs"]["image"], request.media["55"] = stage_media(
         probe(tmp_path / "blue.png", "last", "image"), "last", engine.input_dir)
     request.values["55"] = prompt["55"]["inputs"]["image"]
-    left = [frame[40:70, 8:80].mean(axis=(0, 1)) for frame in pictures(engine.execute(prompt, request, ignore, Stop()).video)]
+    left = [frame[40:70, 8:80].mean(axis=(0, 1)) for frame in pictures(engine.execute(given(request, prompt), ignore, Stop()).video)]
     assert left[0][0] > 180 > 60 > left[0][2]
     assert left[-1][2] > 180 > 60 > left[-1][0]
     assert 40 < left[4][0] < 220
@@ -149,7 +150,7 @@ def test_the_first_and_last_frame_of_keyframes_are_the_given_pictures(engine, so
     given = Image.open(samples / "astronaut.png").convert("RGB").resize((512, 512))
     given.save(tmp_path / "whole.png")
     prompt, request = prepared("keyframe", engine, {**sources, "image": tmp_path / "whole.png"})
-    made = pictures(engine.execute(prompt, request, ignore, Stop()).video)
+    made = pictures(engine.execute(given(request, prompt), ignore, Stop()).video)
     free = slice(56, int(512 * (1 - storyboard.PANEL_MAX)))   # between the badge and the caption
     for frame in (made[0], made[-1]):
         assert similarity(frame[free], np.asarray(given)[free]) >= 0.95
@@ -157,7 +158,7 @@ def test_the_first_and_last_frame_of_keyframes_are_the_given_pictures(engine, so
 
 def test_the_given_sound_is_in_the_file(engine, sources):
     prompt, request = prepared("lipsync", engine, sources)
-    heard = read_sound(engine.execute(prompt, request, ignore, Stop()).video, 22050, 1)[0]
+    heard = read_sound(engine.execute(given(request, prompt), ignore, Stop()).video, 22050, 1)[0]
     given = read_sound(sources["audio"], 22050, 1)[0][: len(heard)]
     assert np.corrcoef(heard[: len(given)], given)[0, 1] > 0.9
 
@@ -174,14 +175,14 @@ def test_generated_sound_is_a_quiet_seeded_bed_that_fades():
 def test_the_metadata_is_in_the_file(engine, sources):
     prompt, request = prepared("t2v", engine, sources)
     recipe = json.dumps({"prompt": "naïve ☕", "long": "x" * 100_000})
-    made = engine.execute(prompt, request, ignore, Stop(), metadata={"aio": recipe})
+    made = engine.execute(given(request, prompt), ignore, Stop(), metadata={"aio": recipe})
     with av.open(str(made.video)) as container:
         assert container.metadata["aio"] == recipe
 
 
 def test_the_index_stands_before_the_pictures_so_that_browsers_start_at_once(engine, sources):
     prompt, request = prepared("t2v", engine, sources)
-    data = engine.execute(prompt, request, ignore, Stop()).video.read_bytes()
+    data = engine.execute(given(request, prompt), ignore, Stop()).video.read_bytes()
     assert data.index(b"moov") < data.index(b"mdat")
 
 
@@ -198,7 +199,7 @@ def test_any_text_and_size_can_be_drawn(text, size):
 
 def test_every_frame_says_preview_in_amber(engine, sources):
     prompt, request = prepared("i2v", engine, sources)
-    for frame in pictures(engine.execute(prompt, request, ignore, Stop()).video):
+    for frame in pictures(engine.execute(given(request, prompt), ignore, Stop()).video):
         assert (np.abs(frame[:24, :48].astype(int) - (245, 158, 11)).sum(axis=2) < 90).sum() > 100
 
 
@@ -207,7 +208,7 @@ def test_every_frame_says_preview_in_amber(engine, sources):
 def told(mode: str, engine: PreviewEngine, sources: dict[str, Path]) -> tuple[list[Event], dict]:
     prompt, request = prepared(mode, engine, sources)
     events: list[Event] = []
-    made = engine.execute(prompt, request, events.append, Stop())
+    made = engine.execute(given(request, prompt), events.append, Stop())
     return events, dict(made.timings)
 
 
@@ -247,7 +248,7 @@ def test_a_stop_ends_a_run_at_once_and_leaves_no_file(engine, sources):
     timer = threading.Timer(0.3, enough)
     timer.start()
     with pytest.raises(Cancelled):
-        engine.execute(prompt, request, ignore, stop)
+        engine.execute(given(request, prompt), ignore, stop)
     assert time.monotonic() - stopped < 0.5    # 0.2 s, and some for a busy machine
     assert not leftovers(engine)
 
@@ -257,8 +258,8 @@ def test_a_stop_before_a_run_is_not_lost_and_stops_only_that_one(engine, sources
     stop = Stop()
     stop.set()
     with pytest.raises(Cancelled):
-        engine.execute(prompt, request, ignore, stop)
-    assert engine.execute(prompt, request, ignore, Stop()).frames == FRAMES
+        engine.execute(given(request, prompt), ignore, stop)
+    assert engine.execute(given(request, prompt), ignore, Stop()).frames == FRAMES
 
 
 @pytest.mark.parametrize("failure", [KeyboardInterrupt, RuntimeError])
@@ -270,7 +271,7 @@ def test_what_the_listener_raises_ends_the_run_without_a_file(failure, engine, s
             raise failure
 
     with pytest.raises(failure):
-        engine.execute(prompt, request, listen, Stop())
+        engine.execute(given(request, prompt), listen, Stop())
     assert not leftovers(engine)
 
 
@@ -282,7 +283,7 @@ def test_a_full_disk_is_an_output_error_with_a_remedy(engine, sources, monkeypat
     monkeypatch.setattr(preview, "write_mp4", full)
     prompt, request = prepared("t2v", engine, sources)
     with pytest.raises(OutputError, match=r"disk is full at .* free some space"):
-        engine.execute(prompt, request, ignore, Stop())
+        engine.execute(given(request, prompt), ignore, Stop())
     assert not leftovers(engine)
 
 
@@ -291,13 +292,13 @@ def test_a_folder_that_cannot_be_made_is_an_output_error(engine, sources):
     engine.output_dir.parent.mkdir(parents=True, exist_ok=True)
     engine.output_dir.write_text("in the way")
     with pytest.raises(OutputError, match="cannot write"):
-        engine.execute(prompt, request, ignore, Stop())
+        engine.execute(given(request, prompt), ignore, Stop())
 
 
 def test_a_prefix_that_leads_out_of_the_folder_is_refused(engine, sources):
     prompt, request = prepared("t2v", engine, sources, prefix="../../escaped")
     with pytest.raises(OutputError, match="leads out of"):
-        engine.execute(prompt, request, ignore, Stop())
+        engine.execute(given(request, prompt), ignore, Stop())
 
 
 def test_a_size_that_h264_refuses_is_an_engine_error(engine, sources):
@@ -305,11 +306,11 @@ def test_a_size_that_h264_refuses_is_an_engine_error(engine, sources):
     prompt["odd"] = {"class_type": "ImageScale", "inputs": {"image": ["40", 0], "width": 65, "height": 33}}
     prompt["42"]["inputs"]["images"] = ["odd", 0]
     with pytest.raises(EngineError, match="65x33"):
-        engine.execute(prompt, request, ignore, Stop())
+        engine.execute(given(request, prompt), ignore, Stop())
     assert not leftovers(engine)
 
 
 def test_a_file_that_the_workflow_itself_names_is_found(engine, sources):
     prompt, request = prepared("i2v", engine, sources)
     anonymous = Request(request.config, {}, prefix=request.prefix)
-    assert engine.execute(prompt, anonymous, ignore, Stop()).frames == FRAMES
+    assert engine.execute(given(anonymous, prompt), ignore, Stop()).frames == FRAMES

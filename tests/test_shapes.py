@@ -9,17 +9,19 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from graphs import KINDS
 from realcomfyui import comfy, comfy_folder  # noqa: F401  fixtures
 
 from aio import check, config
 from aio.errors import WorkflowError
 from aio.graph import duration, schema
 from aio.graph.draw import draw
-from aio.graph.shapes import Result, interpret, result, samplers, sound
+from aio.graph.shapes import Result, interpret, result, samplers
 from aio.graph.shapes.values import Audio, AudioLatent, AVLatent, Images, Picture, Video, VideoLatent
 from aio.values import Media
 
 WORKFLOWS = Path(__file__).resolve().parent.parent / "workflows"
+SOUND = KINDS.sounds["ltxav"]
 MODES = sorted(path.stem for path in WORKFLOWS.glob("*.json"))
 
 
@@ -37,7 +39,7 @@ def workflow(mode: str) -> dict:
 
 
 def clip(prompt: dict, schema=None) -> Result:
-    return result(prompt, interpret(prompt, media, schema))
+    return result(prompt, interpret(prompt, media, KINDS, schema), KINDS)
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -73,11 +75,11 @@ def test_sound_longer_than_the_picture_is_cut_up_to_the_next_whole_sample():
 
 def test_guides_are_sampled_and_then_gone():
     prompt = workflow("keyframe")
-    shapes = interpret(prompt, media)
-    stage_1, stage_2 = samplers(prompt, shapes)
+    shapes = interpret(prompt, media, KINDS)
+    stage_1, stage_2 = samplers(prompt, shapes, KINDS)
     assert (stage_1.tokens, stage_1.guides) == ((16 + 2) * 11 * 20, 2)
     assert (stage_2.tokens, stage_2.guides) == ((16 + 2) * 22 * 40, 2)
-    assert shapes["72"][2] == VideoLatent(16, 11, 20, pictures=shapes["72"][2].pictures)
+    assert shapes["72"][2] == VideoLatent(16, 11, 20, KINDS.latents["ltxv"], pictures=shapes["72"][2].pictures)
 
 
 def test_guides_that_are_not_cropped_give_eight_frames_more_each():
@@ -119,10 +121,10 @@ def test_the_positive_prompt_reaches_the_clip_and_the_negative_does_not():
 
 def test_a_small_grid_ic_lora_costs_a_quarter_of_its_guides_tokens():
     prompt = workflow("style")
-    (facts,) = samplers(prompt, interpret(prompt, media))
+    (facts,) = samplers(prompt, interpret(prompt, media, KINDS), KINDS)
     assert facts.tokens == 16 * 22 * 40 + 16 * 22 * 40 // 4
     prompt["83"]["inputs"]["lora_name"] = "other.safetensors"
-    (facts,) = samplers(prompt, interpret(prompt, media))
+    (facts,) = samplers(prompt, interpret(prompt, media, KINDS), KINDS)
     assert facts.tokens == 2 * 16 * 22 * 40
 
 
@@ -130,7 +132,7 @@ def test_a_size_that_the_ic_lora_cannot_divide_is_refused():
     prompt = workflow("style")
     prompt["10"]["inputs"]["height"] = 736
     with pytest.raises(WorkflowError, match=r"85 Guide: control video.*multiples of 64"):
-        interpret(prompt, media)
+        interpret(prompt, media, KINDS)
 
 
 @pytest.mark.parametrize(("classes", "kind"), [
@@ -153,18 +155,18 @@ def test_a_guide_longer_than_the_clip_is_refused():
     prompt = workflow("style")
     prompt["10"]["inputs"]["length"] = 9
     with pytest.raises(WorkflowError, match="longer than the clip"):
-        interpret(prompt, media)
+        interpret(prompt, media, KINDS)
 
 
 def test_steps_and_passes_follow_the_schedule_and_the_guidance():
     prompt = workflow("t2v")
-    facts = samplers(prompt, interpret(prompt, media))
+    facts = samplers(prompt, interpret(prompt, media, KINDS), KINDS)
     assert [(f.title, f.steps, f.passes, f.seed) for f in facts] == [("Sample, stage 1", 8, 1, 42), ("Sample, stage 2", 3, 1, 42)]
     prompt["stg"] = {"class_type": "LTXVSpatioTemporalGuidance", "inputs": {"model": ["1", 0], "scale": 1.0, "blocks": "28"}}
     prompt["mod"] = {"class_type": "LTXVModalityGuidance", "inputs": {"model": ["stg", 0], "modality_scale": 3.0}}
     prompt["23"]["inputs"] |= {"model": ["mod", 0], "video_cfg": 3.0, "audio_cfg": 7.0}
     prompt["22"] = {"class_type": "LTXVScheduler", "inputs": {"steps": 30}}
-    first, second = samplers(prompt, interpret(prompt, media))
+    first, second = samplers(prompt, interpret(prompt, media, KINDS), KINDS)
     assert (first.steps, first.passes) == (30, 4)
     assert (second.steps, second.passes) == (3, 1)
 
@@ -174,14 +176,14 @@ def test_guidance_that_is_switched_off_costs_nothing():
     prompt["stg"] = {"class_type": "LTXVSpatioTemporalGuidance", "inputs": {"model": ["1", 0], "scale": 0.0}}
     prompt["mod"] = {"class_type": "LTXVModalityGuidance", "inputs": {"model": ["stg", 0], "modality_scale": 1.0}}
     prompt["23"]["inputs"]["model"] = ["mod", 0]
-    assert samplers(prompt, interpret(prompt, media))[0].passes == 1
+    assert samplers(prompt, interpret(prompt, media, KINDS), KINDS)[0].passes == 1
 
 
 def test_a_ksampler_brings_its_own_steps_seed_and_cfg():
     prompt = workflow("t2v")
     prompt["37"] = {"class_type": "KSampler", "inputs": {
         "seed": 7, "steps": 12, "cfg": 4.0, "model": ["1", 0], "positive": ["6", 0], "negative": ["6", 1], "latent_image": ["32", 0]}}
-    facts = {f.node: f for f in samplers(prompt, interpret(prompt, media))}
+    facts = {f.node: f for f in samplers(prompt, interpret(prompt, media, KINDS), KINDS)}
     assert (facts["37"].steps, facts["37"].passes, facts["37"].seed) == (12, 2, 7)
     assert clip(prompt).frames == 121
 
@@ -198,7 +200,7 @@ def test_a_size_that_only_the_run_knows_is_named():
     prompt["x"] = {"class_type": "Unknown", "inputs": {}}
     prompt["10"]["inputs"]["width"] = ["x", 0]
     with pytest.raises(WorkflowError, match=r"10 Empty video latent.*width is no number"):
-        interpret(prompt, media)
+        interpret(prompt, media, KINDS)
 
 
 def test_an_unknown_node_hands_on_what_it_gets():
@@ -215,7 +217,7 @@ def test_a_node_of_the_schema_hands_on_by_type_and_order():
     prompt["4"]["inputs"]["text"] = "a fox"
     prompt["x"] = {"class_type": "Both", "inputs": {"positive": ["6", 0], "negative": ["6", 1], "latent": ["31", 0]}}
     schema = {"Both": SimpleNamespace(outputs=("CONDITIONING", "CONDITIONING", "LATENT", "MASK"))}
-    shapes = interpret(prompt, media, schema)
+    shapes = interpret(prompt, media, KINDS, schema)
     assert shapes["x"][:3] == (*shapes["6"], shapes["31"][0])
     assert shapes["x"][3].type == "MASK"
 
@@ -224,21 +226,21 @@ def test_a_cycle_is_named():
     prompt = workflow("t2v")
     prompt["10"]["inputs"]["width"] = ["43", 0]
     with pytest.raises(WorkflowError, match=r"cycle through .*Save video"):
-        interpret(prompt, media)
+        interpret(prompt, media, KINDS)
 
 
 def test_a_dangling_link_is_named():
     prompt = workflow("t2v")
     prompt["40"]["inputs"]["samples"] = ["99", 0]
     with pytest.raises(WorkflowError, match=r"40 Decode video.*samples links to node 99"):
-        interpret(prompt, media)
+        interpret(prompt, media, KINDS)
 
 
 def test_an_output_that_is_not_there_is_named():
     prompt = workflow("t2v")
     prompt["40"]["inputs"]["samples"] = ["38", 5]
     with pytest.raises(WorkflowError, match="output 5 of node 38"):
-        interpret(prompt, media)
+        interpret(prompt, media, KINDS)
 
 
 def test_a_workflow_that_saves_no_video_is_refused():
@@ -251,7 +253,7 @@ def test_a_workflow_that_saves_no_video_is_refused():
 def test_interpreting_leaves_the_prompt_alone():
     prompt = workflow("keyframe")
     before = copy.deepcopy(prompt)
-    interpret(prompt, media)
+    interpret(prompt, media, KINDS)
     assert prompt == before
 
 
@@ -259,7 +261,7 @@ def test_a_sound_that_begins_after_its_end_is_refused():
     prompt = workflow("a2v")
     prompt["61"]["inputs"]["start_index"] = 9.0
     with pytest.raises(WorkflowError, match="nothing of the sound is left"):
-        interpret(prompt, media)
+        interpret(prompt, media, KINDS)
 
 
 def test_a_later_part_of_a_sound_remembers_where_it_starts():
@@ -274,7 +276,7 @@ def test_sounds_that_are_joined_add_up_at_the_higher_rate_and_the_first_leads():
             "given": {"class_type": "LoadAudio", "inputs": {"audio": "speech.wav"}},
             "silence": {"class_type": "EmptyAudio", "inputs": {"duration": 1.5, "sample_rate": 44100, "channels": 2}},
             "both": {"class_type": "AudioConcat", "inputs": {"audio1": ["given", 0], "audio2": ["silence", 0], "direction": direction}},
-        }, lambda name: Media(Path(name), "audio", seconds=2.0, sample_rate=16000, channels=1))["both"][0]
+        }, lambda name: Media(Path(name), "audio", seconds=2.0, sample_rate=16000, channels=1), KINDS)["both"][0]
 
     assert joined("after") == Audio(round(3.5 * 44100), 44100, 2, "speech.wav")
     assert joined("before").source is None and joined("before").samples == joined("after").samples
@@ -282,7 +284,7 @@ def test_sounds_that_are_joined_add_up_at_the_higher_rate_and_the_first_leads():
 
 def test_a_silence_without_a_rate_is_refused():
     with pytest.raises(WorkflowError, match="sample_rate is 0"):
-        interpret({"silence": {"class_type": "EmptyAudio", "inputs": {"sample_rate": 0}}}, media)
+        interpret({"silence": {"class_type": "EmptyAudio", "inputs": {"sample_rate": 0}}}, media, KINDS)
 
 
 def test_a_video_without_sound_makes_a_silent_clip():
@@ -292,7 +294,7 @@ def test_a_video_without_sound_makes_a_silent_clip():
     for node in ("62", "63", "64"):
         del prompt[node]
     silent = lambda name: Media(Path(name), "video", 1280, 704, 121, 24.0, 121 / 24)  # noqa: E731
-    found = result(prompt, interpret(prompt, silent))
+    found = result(prompt, interpret(prompt, silent, KINDS), KINDS)
     assert (found.sound, found.sample_rate, found.sound_seconds) == (None, 0, 0.0)
 
 
@@ -300,7 +302,7 @@ def test_part_of_a_batch_keeps_the_place_of_its_pictures():
     prompt = workflow("style")
     prompt["part"] = {"class_type": "ImageFromBatch", "inputs": {"image": ["81", 0], "batch_index": 8, "length": 17}}
     prompt["85"]["inputs"]["image"] = ["part", 0]
-    shapes = interpret(prompt, media)
+    shapes = interpret(prompt, media, KINDS)
     assert shapes["part"][0] == Images(17, 1280, 704, (Picture("example.mp4", "video", count=17, first=8),))
 
 
@@ -308,7 +310,7 @@ def test_an_av_latent_keeps_its_length_when_its_sound_is_swapped():
     prompt = workflow("t2v")
     prompt["short"] = {"class_type": "LTXVEmptyLatentAudio", "inputs": {"frames_number": 9, "frame_rate": 24.0}}
     prompt["swap"] = {"class_type": "LTXVConcatAVLatent", "inputs": {"video_latent": ["12", 0], "audio_latent": ["short", 0]}}
-    shapes = interpret(prompt, media)
+    shapes = interpret(prompt, media, KINDS)
     assert isinstance(shapes["swap"][0], AVLatent)
     assert shapes["swap"][0].audio == AudioLatent(126)
 
@@ -318,19 +320,19 @@ def test_a_loaded_video_can_be_saved_as_it_is():
         "1": {"class_type": "LoadVideo", "inputs": {"file": "a.mp4"}},
         "2": {"class_type": "SaveVideo", "inputs": {"video": ["1", 0]}},
     }
-    shapes = interpret(prompt, media)
+    shapes = interpret(prompt, media, KINDS)
     assert isinstance(shapes["2"][0], Video)
     assert result(prompt, shapes).frames == 121
 
 
 @pytest.mark.parametrize(("frames", "fps", "latents"), [(121, 24, 126), (121, 25, 121), (9, 24, 9), (97, 30, 81), (241, 23.976, 251)])
 def test_latents_of_an_empty_sound(frames, fps, latents):
-    assert sound.latents_of_frames(frames, fps) == latents
+    assert SOUND.latents_of_frames(frames, fps) == latents
 
 
 @pytest.mark.parametrize(("samples", "rate", "latents"), [(111169, 22050, 126), (242000, 48000, 126), (48000, 48000, 24)])
 def test_latents_of_a_given_sound(samples, rate, latents):
-    assert sound.latents_of_samples(samples, rate) == latents
+    assert SOUND.latents_of_samples(samples, rate) == latents
 
 
 WAYS = [
@@ -356,7 +358,7 @@ def test_a_resized_picture_has_the_size_that_the_real_node_gives_it(way, size, c
     node = {"input": ["0", 0], "scale_method": "area", "resize_type": way["resize_type"]}
     node |= {f"resize_type.{name}": value for name, value in way.items() if name != "resize_type"}
     picture = {"class_type": "EmptyImage", "inputs": {"width": size[0], "height": size[1], "batch_size": 2}}
-    found = interpret({"0": picture, "1": {"class_type": "ResizeImageMaskNode", "inputs": node}}, media)["1"][0]
+    found = interpret({"0": picture, "1": {"class_type": "ResizeImageMaskNode", "inputs": node}}, media, KINDS)["1"][0]
     real = ResizeImageMaskNode.execute(torch.zeros(2, size[1], size[0], 3), "area", way).result[0]
     assert (found.count, found.height, found.width) == tuple(real.shape[:3])
 
@@ -369,13 +371,13 @@ def styled(control, **params):
 @pytest.mark.parametrize("control", ["canny", "depth", "pose"])
 def test_the_preview_knows_what_the_style_mode_follows(control):
     prompt, given = styled(control)
-    found = result(prompt, interpret(prompt, given, schema.load()))
+    found = result(prompt, interpret(prompt, given, KINDS, schema.load()), KINDS)
     assert [(picture.kind, picture.control) for picture in found.pictures] == [("video", control)]
 
 
 def test_a_control_costs_time_for_each_picture_and_poses_for_each_person():
     def seconds(*given, **params):
-        return duration.estimate(duration.work(*styled(*given, **params)), config.compose(["mode=style"])).parts.get("Control", 0)
+        return duration.estimate(duration.work(*styled(*given, **params), KINDS), config.compose(["mode=style"])).parts.get("Control", 0)
 
     assert seconds("none") == 0 < seconds("canny") < seconds("depth") < seconds("pose", people=1)
     one, two, four = (seconds("pose", people=people) for people in (1, 2, 4))

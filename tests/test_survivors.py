@@ -112,7 +112,7 @@ def test_a_run_is_told_that_it_may_need_more_than_can_be_asked_for(needed, told,
     inner = SimpleNamespace(name="comfyui", revision="r", input_dir=tmp_path, models_dir=None, output_dir=tmp_path, real=True)
     events = []
     with pytest.raises(EngineError, match=r"ended without a result"):
-        ZeroGPUEngine(inner).execute(draw(request).prompt, request, events.append, Stop())
+        ZeroGPUEngine(inner).execute(draw(request), events.append, Stop())
     warnings = [event.message for event in events if event.kind == "warning"]
     assert warnings == ([f"this run may need {needed:.0f} s, but not more than 60 s can be asked for"] if told else [])
 

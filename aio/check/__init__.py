@@ -23,7 +23,7 @@ from aio.values import Media
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One checked variant. `faults` name file, operation and pointer; empty when all is well. `note`: why nothing was checked."""
+    """One checked variant. `faults` name file, operation and pointer; empty when all is well. `note`: what of it is not offered."""
 
     mode: str
     preset: str
@@ -64,7 +64,7 @@ def check(
             for model in models:
                 config, row = _composed([f"mode={mode}", f"preset={preset}", *others, f"model={model}"], config_dirs)
                 yield dataclasses.replace(row, mode=mode, preset=preset, model=model)
-                whole = whole or (config if config and not row.note and not row.faults else None)
+                whole = whole or (config if config and row.nodes and not row.faults else None)
             every = every and whole is not None   # what a broken graph would do nobody knows
             effects |= _effective(whole) if whole else set()
         given = {name: value for name, value in params.items() if name in base.fields}
@@ -149,13 +149,13 @@ def sample(config: Config, params: Mapping[str, Any] = {}) -> Request:
     found = {}
     for field in config.fields.values():
         if field.type in MEDIA_TYPES and values[field.name]:
-            found[field.name] = _media(field, values)
+            found[field.name] = _media(field, values, config.clips)
     return Request(config, values, frozenset(params), found, warnings=tuple(request.notes(config, values)))
 
 
-def _media(field: Field, values: Mapping[str, Any]) -> Media:
+def _media(field: Field, values: Mapping[str, Any], clips: geometry.Clips) -> Media:
     width, height, fps = values.get("width") or 512, values.get("height") or 512, values.get("fps") or 24.0
-    frames = geometry.frames(values.get("seconds") or 5.0, fps)
+    frames = geometry.frames(clips, values.get("seconds") or 5.0, fps)
     kind = field.type.lower()
     facts = Media(Path(str(values[field.name])), kind, width, height)
     if kind == "video":
@@ -175,7 +175,8 @@ def _row(config: Config, variant: str = "", params: Mapping[str, Any] = {}, reac
         found = tuple(nodecheck.of_job(drawn, reach))
     except AioError as error:
         return dataclasses.replace(row, faults=tuple(str(error).splitlines()))
-    return dataclasses.replace(row, nodes=len(drawn.prompt), operations=len(drawn.operations), faults=found)
+    note = "; ".join(request.not_offered(config, {**config.values, **drawn.request.values}))
+    return dataclasses.replace(row, nodes=len(drawn.prompt), operations=len(drawn.operations), faults=found, note=note)
 
 
 def _unread(config: Config) -> Iterator[str]:

@@ -127,7 +127,7 @@ def examine(case: Case, engine: Any, missing: Iterable[str] = ()) -> Row:
         drawn = prepared(case, engine.input_dir)
         recipe = provenance.metadata(drawn, f"{engine.name} {engine.revision}")
         with tinyweights.narrow():
-            made = engine.execute(drawn.prompt, drawn.request, ignore, Stop(), metadata=recipe)
+            made = engine.execute(drawn, ignore, Stop(), metadata=recipe)
     except Exception as error:   # one case's fault, whatever it is, does not end the others
         return Row(case, seconds=time.monotonic() - began, faults=(str(faults.known(error)),))
     seen = look(made.video)

@@ -16,7 +16,8 @@ def table(rows: Iterable[Row], show: Callable[[str], None]) -> int:
     for row in rows:
         count += 1
         notes |= {row.note: None} if row.note else {}
-        verdict = "not offered" if row.note else "ok" if not row.faults else f"{len(row.faults)} faults" if len(row.faults) > 1 else "1 fault"
+        faulty = f"{len(row.faults)} faults" if len(row.faults) > 1 else "1 fault" if row.faults else ""
+        verdict = faulty or ("not offered" if row.note else "ok")
         sizes = f"{row.nodes or '':>5} {row.operations or '':>4}"
         show(f"{row.mode:10} {row.preset:9} {row.model:6} {row.variant:44} {sizes}  {verdict}")
         bad += [row] if row.faults else []

@@ -19,11 +19,11 @@ from aio.config import Config
 from aio.engine import NO_METADATA
 from aio.errors import EngineError
 from aio.graph import workflow
-from aio.job import Request
+from aio.graph.draw import Drawn
 from aio.machine import folders, paths
 from aio.media.streams import write_failure
 from aio.stop import Stop
-from aio.values import Artifacts, OnEvent, Prompt
+from aio.values import Artifacts, OnEvent
 
 
 class ComfyUIEngine:
@@ -87,10 +87,8 @@ class ComfyUIEngine:
         """Start ComfyUI, which the first run would do (about 6 s), and wait for it."""
         return self._worker.submit(self._boot).result()
 
-    def execute(
-        self, prompt: Prompt, request: Request, on_event: OnEvent, stop: Stop, *, metadata: Mapping[str, str] = NO_METADATA
-    ) -> Artifacts:
-        """Run the prompt to its mp4, after the jobs that were asked for before.
+    def execute(self, drawn: Drawn, on_event: OnEvent, stop: Stop, *, metadata: Mapping[str, str] = NO_METADATA) -> Artifacts:
+        """Run a graph to its mp4, after the jobs that were asked for before.
 
         Args:
             on_event: is called on the engine's thread.
@@ -100,7 +98,7 @@ class ComfyUIEngine:
             Cancelled: within a second of the stop. WorkflowError: ComfyUI refuses the prompt. OutOfMemory, NodeError: a node
             failed. OutputError: the file cannot be written. EngineError: ComfyUI does not start.
         """
-        return stop.result(self._worker.submit(lambda: self._run(prompt, request, on_event, stop, metadata)))
+        return stop.result(self._worker.submit(lambda: self._run(drawn, on_event, stop, metadata)))
 
     def _boot(self) -> Library:
         """On the engine's thread."""
@@ -109,26 +107,24 @@ class ComfyUIEngine:
             self._executor = failures.executor_class()(library.server, **memory.cache(self.memory))
         return library
 
-    def _run(self, prompt: Prompt, request: Request, on_event: OnEvent, stop: Stop, metadata: Mapping[str, str]) -> Artifacts:
+    def _run(self, drawn: Drawn, on_event: OnEvent, stop: Stop, metadata: Mapping[str, str]) -> Artifacts:
         """One job, on the engine's thread."""
         stop.check()
-        files = JobFiles(self.folders.output, request.prefix)
-        prompt = workflow.copied(prompt)   # validate_prompt converts values in place
-        progress = Progress(weights(prompt, request), request.config.stages, on_event, stop.is_set, _interrupt)
+        request, files = drawn.request, JobFiles(self.folders.output, drawn.request.prefix)
+        progress = Progress(weights(drawn), request.config.stages, on_event, stop.is_set, _interrupt)
         after_job, done = request.config.memory.after_job, False
         if self._executor is None:
             progress.open("Starting ComfyUI")
         library = self._boot()
-        if self._weights.exchanged(prompt):
+        if self._weights.exchanged(drawn.prompt):
             memory.release(self._executor, "free")   # it keeps what nodes made of a file under the file's name
         try:
             with stop.calling(_interrupt):   # and never once it has ended: ComfyUI's flag is one for all runs
-                made = asyncio.run(self._execute(library, stop, prompt, request, progress, metadata))
+                made = asyncio.run(self._execute(library, stop, drawn, progress, metadata))
             done = True   # a stop that comes now is too late: the clip is there
-            output = request.config.node(request.config.output.node).id
-            video = files.video(made, output, prompt, on_event)
+            video = files.video(made, drawn, on_event)
             facts = artifacts(video, f"{self.name} {self.revision}", progress.timings(), boot.card())
-            tagged(video, output, prompt, on_event)
+            tagged(video, drawn, on_event)
             return facts
         except failures.OutOfMemory:
             after_job = "free"   # what filled the memory must not fill it again
@@ -140,19 +136,19 @@ class ComfyUIEngine:
             memory.release(self._executor, after_job)
 
     async def _execute(
-        self, library: Library, stop: Stop, prompt: Prompt, request: Request, progress: Progress, metadata: Mapping[str, str]
+        self, library: Library, stop: Stop, drawn: Drawn, progress: Progress, metadata: Mapping[str, str]
     ) -> Mapping[str, Any]:
         """Validate and execute; return what the nodes showed: node id -> kind -> entries."""
         import execution
         from comfy_execution.progress import add_progress_handler
 
-        pins = request.config.comfyui
-        packs = list(request.config.packs)
+        config, prompt = drawn.request.config, workflow.copied(drawn.prompt)   # validate_prompt converts values in place
+        pins, packs = config.comfyui, list(config.packs)
         await boot.load_packs(library, [(name, location.pack_dir(self.folders.comfyui, pins.pack(name))) for name in packs])
-        job, output = uuid.uuid4().hex, request.config.node(request.config.output.node).id
+        job, output = uuid.uuid4().hex, drawn.output
         valid, error, outputs, node_errors = await execution.validate_prompt(job, prompt, [output])
         if not valid or node_errors:
-            raise failures.refused(error, node_errors, prompt, request)
+            raise failures.refused(error, node_errors, drawn)
 
         def listen(event: str, data: Any) -> None:
             # Sent once a run, after the progress registry was made anew and before the first node.
@@ -164,7 +160,7 @@ class ComfyUIEngine:
         extra = {"client_id": "aio", "extra_pnginfo": {key: _parsed(text) for key, text in metadata.items() if key != "prompt"}}
         executor, library.server.listener = self._executor, listen
         try:
-            with self._weights.watched(prompt, request.config, progress.running, progress.fail, progress.warn):
+            with self._weights.watched(prompt, config, progress.running, progress.fail, progress.warn):
                 await executor.execute_async(prompt, job, extra, outputs)
         finally:
             library.server.listener = None

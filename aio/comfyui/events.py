@@ -12,38 +12,28 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from aio.errors import AioError
-from aio.graph import duration
-from aio.job import Request
-from aio.values import Event, OnEvent, Prompt
+from aio.graph.draw import Drawn
+from aio.graph.duration import SHARES
+from aio.values import Event, OnEvent
 
 LEAST = 0.02
 """Seconds that any node weighs: without a cost of its own it is quick."""
 
-LOADERS = frozenset({"CheckpointLoaderSimple", "UNETLoader", "UnetLoaderGGUF", "LTXAVTextEncoderLoader"})
-"""Classes that share the seconds of loading."""
-
-GROUPS = {
-    "Text": ("CLIPTextEncode",),
-    "Guides": ("LTXVAddGuide", "LTXVImgToVideoInplace", "LTXVImgToVideo"),
-    "Sound": ("LTXVAudioVAEDecode", "LTXVAudioVAEEncode"),
-    "Decode": ("VAEDecode", "VAEDecodeTiled"),
-    "Write mp4": ("SaveVideo",),
-}
-"""Part of aio.graph.duration's estimate -> the classes that share it."""
+LOADERS = ("load_model", "load")
+"""Kinds of nodes that share the seconds of loading."""
 
 
-def weights(prompt: Prompt, request: Request) -> dict[str, float]:
-    """Node id -> seconds on a GPU by the duration model, or equal shares where that does not know the prompt."""
-    counts = Counter(node["class_type"] for node in prompt.values())
+def weights(drawn: Drawn) -> dict[str, float]:
+    """Node id -> seconds on a GPU by the duration model, or equal shares where that does not know the graph."""
+    kinds = {node_id: drawn.kind(node_id) for node_id in drawn.prompt}
     try:
-        work = duration.work(prompt, duration.media_of(request))
-        found = duration.estimate(work, request.config)
+        work, found = drawn.work, drawn.estimate
     except (AioError, LookupError, TypeError):
-        return dict.fromkeys(prompt, 1.0)
+        return dict.fromkeys(kinds, 1.0)
     shares: dict[str, float] = {}
-    for seconds, classes in [*((found.parts.get(part, 0.0), names) for part, names in GROUPS.items()), (found.load, LOADERS)]:
-        shares |= dict.fromkeys(classes, seconds / (sum(counts[name] for name in classes) or 1))
-    result = {node_id: shares.get(node["class_type"], 0.0) for node_id, node in prompt.items()}
+    for seconds, names in [*((found.parts.get(part, 0.0), names) for part, names in SHARES.items()), (found.load, LOADERS)]:
+        shares |= dict.fromkeys(names, seconds / (sum(work.counts.get(name, 0) for name in names) or 1))
+    result = {node_id: shares.get(kind, 0.0) for node_id, kind in kinds.items()}
     same = Counter(sampler.title for sampler in work.samplers)
     result |= {sampler.node: found.parts.get(sampler.title, 0.0) / same[sampler.title] for sampler in work.samplers}
     return {node_id: max(LEAST, seconds) for node_id, seconds in result.items()}

@@ -10,7 +10,6 @@ from typing import Any
 from aio.errors import AioError, NodeError, OutOfMemory, WorkflowError
 from aio.graph import bounds, patch, workflow
 from aio.graph.draw import Drawn
-from aio.job import Request
 from aio.values import Prompt
 
 OUT_OF_MEMORY_TEXT = ("DefaultCPUAllocator: can't allocate memory", "MPS backend out of memory", "not enough memory: you tried to allocate")
@@ -24,17 +23,17 @@ UNKNOWN_TYPES = {
 """A type in torch's "Trying to convert Float8_e4m3fn to the MPS backend" -> what to do."""
 
 
-def refused(error: Mapping[str, Any] | None, node_errors: Mapping[str, Any], prompt: Prompt, request: Request) -> WorkflowError:
-    """The error of a prompt that validate_prompt does not accept: one line a fault.
+def refused(error: Mapping[str, Any] | None, node_errors: Mapping[str, Any], drawn: Drawn) -> WorkflowError:
+    """The error of a graph that validate_prompt does not accept: one line a fault.
 
     Args:
         error: ComfyUI's summary, None when it accepted another output. node_errors: node id -> its `errors`.
     """
-    lines = []
+    lines, prompt = [], drawn.prompt
     for node_id, found in node_errors.items():
         for fault in found["errors"]:
             name = (fault.get("extra_info") or {}).get("input_name", "")
-            fields = ", ".join(_fields(request, node_id, name))
+            fields = ", ".join(_fields(drawn, node_id, name))
             where = f"{workflow.title(prompt, node_id)}{f': {name}' if name else ''}{f' (from {fields})' if fields else ''}"
             details = str(fault.get("details") or "")
             lines.append(f"{where}: {fault['message']}{f' ({details})' if details not in ('', name) else ''}")
@@ -49,13 +48,13 @@ def refused(error: Mapping[str, Any] | None, node_errors: Mapping[str, Any], pro
     return WorkflowError("\n".join(lines) or "ComfyUI refuses the workflow without a reason")
 
 
-def _fields(request: Request, node_id: str, name: str) -> list[str]:
+def _fields(drawn: Drawn, node_id: str, name: str) -> list[str]:
     """Fields that an input's value was rendered from."""
     try:
-        template = bounds.template_of(request.config, Drawn(request).operations, node_id, name)
+        template = bounds.template_of(drawn.request.config, drawn.operations, node_id, name)
     except AioError:
         return []
-    return sorted(patch.names(template) & set(request.config.fields))
+    return sorted(patch.names(template) & set(drawn.request.config.fields))
 
 
 def failed(error: BaseException, node_id: str, prompt: Prompt, stage: str, stages: Mapping[str, str], log: Path) -> AioError:

@@ -11,11 +11,12 @@ from typing import Any
 
 from aio.errors import EngineError, MediaError, OutputError
 from aio.graph import workflow
+from aio.graph.draw import Drawn
 from aio.machine import whole
 from aio.media import colour, tags
 from aio.media.stage import FOLDER
 from aio.media.streams import opened
-from aio.values import Artifacts, Event, OnEvent, Prompt
+from aio.values import Artifacts, Event, OnEvent
 
 
 class JobFiles:
@@ -45,8 +46,8 @@ class JobFiles:
                 with contextlib.suppress(OSError):
                     path.unlink()
 
-    def video(self, shown: Mapping[str, Any], output: str, prompt: Prompt, on_event: OnEvent) -> Path:
-        """The file that node `output` names; else, with a warning, the one that has this job's prefix.
+    def video(self, shown: Mapping[str, Any], drawn: Drawn, on_event: OnEvent) -> Path:
+        """The file that the graph's output node names; else, with a warning, the one that has this job's prefix.
 
         Args:
             shown: node id -> kind -> entries, the executor's `outputs`.
@@ -54,33 +55,30 @@ class JobFiles:
         Raises:
             EngineError: there is neither.
         """
-        for entry in reversed((shown.get(output) or {}).get("images") or []):   # SaveVideo lists its mp4 under `images`
+        for entry in reversed((shown.get(drawn.output) or {}).get("images") or []):   # SaveVideo lists its mp4 under `images`
             path = (self.folder / entry["subfolder"] / entry["filename"]).resolve()
             if entry["type"] == "output" and path.is_relative_to(self.folder) and path.is_file():
                 return path
-        node, found = workflow.title(prompt, output), self.all()
+        node, found = workflow.title(drawn.prompt, drawn.output), self.all()
         if not found:
             raise EngineError(f"{node} names no file, and none has this job's prefix {self.prefix}. Did this very prompt run before?")
         on_event(Event("warning", f"{node} names no file; taking {found[-1].name}, which has this job's prefix"))
         return found[-1]
 
 
-def tagged(video: Path, output: str, prompt: Prompt, on_event: OnEvent) -> None:
+def tagged(video: Path, drawn: Drawn, on_event: OnEvent) -> None:
     """Tag the colours of a clip that ComfyUI has written without a word on them; where that fails the clip stays as it is, with a warning.
 
     Pixels that were made from pictures have the matrix of BT.601 (swscale's, where nobody names one: VideoFromComponents.save_to in
     comfy_api/latest/_input_impl/video_types.py); those of a video that only passed through have that of aio's copy, BT.709. Read as BT.709,
     which browsers take 720 lines and more for, the first would show false colours.
-
-    Args:
-        output: id of the node that wrote it.
     """
     import av
 
-    source = output
+    source, prompt = drawn.output, drawn.prompt
     while link := workflow.as_link(prompt[source]["inputs"].get("video")):
         source = link[0]
-    name = prompt[source]["inputs"].get("file") if prompt[source]["class_type"] == "LoadVideo" else None
+    name = prompt[source]["inputs"].get("file") if drawn.kind(source) == "load_video" else None
     if name is not None and not str(name).startswith(f"{FOLDER}/"):
         return   # the workflow's own file: nobody knows
     try:
@@ -108,4 +106,4 @@ def artifacts(video: Path, engine: str, timings: Mapping[str, float], card: str 
             )
     except (MediaError, OSError, ValueError, LookupError, av.error.FFmpegError) as error:
         why = f"the workflow made {video}, which is no video ({error}); it stays there"
-        raise EngineError(f"{why}. `output.node` must name a SaveVideo node") from None
+        raise EngineError(f"{why}. `output.node` must name a node that saves a video") from None

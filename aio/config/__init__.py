@@ -13,22 +13,23 @@ import dataclasses
 import functools
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aio.config import blame, checks, files, following, foreign, typed
+from aio.config import blame, checks, files, following, foreign, patches, typed
 from aio.config.checks import is_text
 from aio.config.composing import alone, composed, contained, explain, params_of, register, searched, standing
+from aio.config.patches import Patch
 from aio.config.places import CONF, WORKFLOWS, choice, choices, facts, groups, many, settled, usual
 from aio.config.quoting import LITERAL, escaped
 from aio.config.sections import Mode, Node, Sections
 from aio.config.words import Words, picked, sort
 from aio.errors import AioError, ConfigError, nearest
 from aio.fields import TYPES, Field
-from aio.fields.amounts import KEY
 from aio.fields.conditions import Condition
 from aio.fields.formats import FORMATS
+from aio.fields.geometry import Clips, Latent
 from aio.machine import paths
 
 __all__ = [
@@ -36,15 +37,6 @@ __all__ = [
     "escaped", "explain", "facts", "groups", "is_text", "many", "params_of", "picked", "register", "searched", "settled", "sort",
     "usual",
 ]
-
-@dataclass(frozen=True, slots=True)
-class Patch:
-    """A named list of operation templates, applied where `when` holds. `source` is the config file that it stands in."""
-
-    name: str = field(metadata=KEY)
-    operations: tuple[Mapping[str, Any], ...]
-    when: Condition | None = None
-    source: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +46,7 @@ class Config(Sections):
     Attributes:
         mode: name; title, summary: texts. workflow: API-format file.
         choices: group -> chosen file(s), e.g. preset, model, lora.
-        ports, patches: see aio.graph.patch. stages: node id -> title, for progress. examples: sample jobs.
+        ports, patches: see aio.graph.patch. missing: patches of other groups whose nodes, ports or fields the mode lacks. stages: node id -> title, for progress. examples: sample jobs.
         output_dir, output_name: where results go.
     """
 
@@ -65,10 +57,16 @@ class Config(Sections):
     choices: Mapping[str, Any]
     ports: Mapping[str, tuple[tuple[str, str], ...]]
     patches: tuple[Patch, ...]
+    missing: tuple[Patch, ...] = ()
     stages: Mapping[str, str]
     output_dir: Path
     output_name: str | None
     examples: tuple[Mapping[str, Any], ...]
+
+    @property
+    def clips(self) -> Clips:
+        """What clips of the model family are made of."""
+        return Clips(self.kinds.latents.get(self.family.latent, Latent()), self.kinds.sounds.get(self.family.sound))
 
     def node(self, name: str) -> Node:
         """The node called `name`.
@@ -132,7 +130,7 @@ def build(cfg: Any, config_dirs: Sequence[Path] = (), given: Words | None = None
     if root is None or faults:
         raise _refused(faults, config_dirs, given)
     mode = root.mode
-    patches = [_patch(name, item, faults) for name, item in root.patches.items()]
+    made = patches.marked(patches.ordered(patches.read(root.patches, faults, _condition_faults), root.phases), root)
     faults += [fault for key, item in root.fields.items() for fault in _field_faults(key, item, root.fields)]
     faults += following.faults(root.fields)
     faults += [fault for key, note in root.notes.items() for fault in _condition_faults(f"notes.{key}.when", note.when)]
@@ -149,12 +147,13 @@ def build(cfg: Any, config_dirs: Sequence[Path] = (), given: Words | None = None
         # Hydra does not record the choices of a group that takes several.
         choices={group: choice for group, choice in chosen.items() if not group.startswith("hydra")} | {"lora": list(root.loras)},
         ports={key: tuple(port.items()) for key, port in root.ports.items()},
-        patches=tuple(patches),
+        patches=tuple(patch for patch in made if not patch.lacks),
+        missing=tuple(patch for patch in made if patch.lacks),
         stages={root.nodes[key].id: title for key, title in root.stages.items() if key in root.nodes},
         output_dir=paths.expanded(root.output.dir, "output.dir"),
         output_name=root.output.name,
         examples=root.examples,
-        **{section.name: getattr(root, section.name) for section in dataclasses.fields(Sections)},
+        **{section.name: getattr(root, section.name) for section in dataclasses.fields(Sections)} | {"fields": patches.kept(root.fields, made)},
     )
 
 
@@ -198,14 +197,6 @@ def _put(cfg: Any, key: str, text: str | None, *, add: bool) -> None:
         OmegaConf.update(cfg, key, text, force_add=add)
     except (AttributeError, KeyError):   # the bases of OmegaConf's own
         raise ConfigError(explain(KeyError(f"Could not override '{key}'"))) from None
-
-
-def _patch(name: str, item: Any, faults: list[str]) -> Patch:
-    body = item if isinstance(item, Mapping) else {"operations": item}
-    source, found = body.get("source") or "command line", list[str]()
-    made = typed.read(dict[str, Patch], {name: {**body, "source": source, "operations": body.get("operations") or ()}}, "patches", found)[name]
-    faults += [f"{source}: {fault}" for fault in (*found, *(_condition_faults(f"patches.{name}.when", made.when) if not found else ()))]
-    return made
 
 
 def _field_faults(name: str, field: Field, fields: Mapping[str, Field]) -> list[str]:

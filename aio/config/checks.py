@@ -33,6 +33,9 @@ def _beyond(root: Root) -> Iterator[str]:
     for name in root.engines:
         if name == "auto" or not re.fullmatch(r"\w+(?:-\w+)*", name):
             yield f"engines: {name!r} cannot be an engine's name; letters, digits, _ and - can, and auto means the first that fits"
+    for key, names in (("latent", root.kinds.latents), ("sound", root.kinds.sounds)):
+        if (given := getattr(root.family, key)) and given not in names:
+            yield f"family.{key}: {given!r} is no name of kinds.{key}s.{nearest(given, names)} Known: {', '.join(names)}"
     known = ("auto", *root.engines)
     if root.engine not in known:
         yield f"engine: {typed.shown(root.engine)} is unknown.{nearest(root.engine, known)} Known: {', '.join(known)}"

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 from aio.config.download import Download
+from aio.config.kinds import Family, Kinds
 from aio.config.page import Ui
 from aio.config.pins import Pins
 from aio.config.platform import Device, Duration, Platform
@@ -163,7 +164,7 @@ class Sections:
     Attributes:
         registry, comfyui: weights and pins. duration: GPU-seconds constants. loras: facts of the chosen LoRAs.
         fields: name -> Field. values: what preset, model and mode set; name -> value.
-        nodes, tables: see aio.graph.patch. packs: node pack -> what is used of it.
+        nodes, tables: see aio.graph.patch. packs: node pack -> what is used of it. phases: groups, in the order of their patches.
         engine: auto or a name of `engines`. space: where a Space is made.
     """
 
@@ -185,6 +186,9 @@ class Sections:
     tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     loras: Mapping[str, Lora] = field(default_factory=dict)
     lora_keys: LoraKeys = field(default_factory=LoraKeys)
+    kinds: Kinds = field(default_factory=Kinds)
+    family: Family = field(default_factory=Family)
+    phases: tuple[str, ...] = ()
     packs: Mapping[str, str] = field(default_factory=dict)
     notes: Mapping[str, Note] = field(default_factory=dict)
     official: Mapping[str, str] = field(default_factory=dict)

@@ -66,8 +66,9 @@ class FileConfigSource(file_config_source.FileConfigSource):   # Hydra's registr
         if Path(self.path) != CONF:
             foreign.check(str(path), config_path.rpartition("/")[0], header["package"], data)
             defaults.check(config_path, [CONF, Path(self.path)])
-        if header["package"] == "_global_" and isinstance(data.get("patches"), dict):
-            data["patches"] = {name: _signed(item, f"{config_path}.yaml") for name, item in data["patches"].items()}
+        for section in ("patches", "fields") if header["package"] == "_global_" else ():
+            if isinstance(data.get(section), dict):
+                data[section] = {name: _signed(item, f"{config_path}.yaml") for name, item in data[section].items()}
         try:
             config = OmegaConf.create(data)
         except OmegaConfBaseException as error:
@@ -75,11 +76,11 @@ class FileConfigSource(file_config_source.FileConfigSource):   # Hydra's registr
         return ConfigResult(config=config, path=self.full_path(), provider=self.provider, header=header)
 
 
-def _signed(patch: Any, source: str) -> Any:
-    """A patch list that says which file it stands in, also when others were merged into it; messages name it."""
-    if isinstance(patch, list):
-        return {"operations": patch, "when": None, "source": source}
-    return {**patch, "source": source} if isinstance(patch, dict) else patch
+def _signed(item: Any, source: str) -> Any:
+    """A patch or field that says which file it stands in, also when others were merged into it; messages name it."""
+    if isinstance(item, list):
+        return {"operations": item, "when": None, "source": source}
+    return {**item, "source": source} if isinstance(item, dict) else item
 
 
 class Folder(ConfigSource):

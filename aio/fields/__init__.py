@@ -43,7 +43,7 @@ class Field:
         format: of a STRING, one of aio.fields.formats.FORMATS; `min` and `max` bound the numbers in it.
         below: name of a number field; the value must be smaller than that field's.
         size_of: of width and height: names of the IMAGE and VIDEO inputs fitted to the clip. The first one given sets the shape, defaults the pixels.
-        also: names that other tools have for it.
+        also: names that other tools have for it. source: the config file that says of it what counts.
     """
 
     name: str = dataclasses.field(metadata=KEY)
@@ -66,6 +66,7 @@ class Field:
     below: str | None = None
     size_of: tuple[str, ...] = ()
     also: tuple[str, ...] = ()
+    source: str = ""
 
     @property
     def title(self) -> str:

@@ -25,20 +25,21 @@ def clip_of(request: Request) -> Clip | None:
     values = request.values
     if any(values.get(name) is None for name in ("width", "height", "seconds", "fps")):
         return None
-    return Clip(values["width"], values["height"], geometry.frames(values["seconds"], values["fps"]), values["fps"], pad=pads(values))
+    frames = geometry.frames(request.config.clips, values["seconds"], values["fps"])
+    return Clip(values["width"], values["height"], frames, values["fps"], pad=pads(values))
 
 
 def files_of(request: Request) -> dict[str, Media]:
     """Name of an input file in the prompt -> its facts: of the staged copy, or before staging what that copy will have."""
     clip, found = clip_of(request), dict[str, Media]()
     for name, facts in request.media.items():
-        kind = request.config.fields[name].type
-        if clip is not None and name not in request.hashes and kind == "VIDEO" and facts.kind == "video":
+        kind = request.config.fields[name].type if clip is not None and name not in request.hashes else ""
+        if clip is not None and kind == "VIDEO" and facts.kind == "video":
             facts = replace(
                 facts, width=clip.width, height=clip.height, frames=clip.frames, fps=clip.fps, seconds=clip.seconds,
                 sample_rate=facts.sample_rate or 48000, channels=2,
             )
-        elif clip is not None and name not in request.hashes and kind == "AUDIO":
+        elif clip is not None and kind == "AUDIO":
             facts = replace(facts, seconds=max(facts.seconds, clip.seconds))
         found[str(request.values[name])] = facts
     return found

@@ -5,7 +5,7 @@ Nothing else in aio renders or applies a patch. All is worked out when it is fir
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -37,12 +37,22 @@ class Drawn:
         return patch.apply(self.operations, workflow.load(self.request.config.workflow))
 
     @property
+    def output(self) -> str:
+        """Id of the node whose file is the result."""
+        config = self.request.config
+        return config.node(config.output.node).id
+
+    def kind(self, node_id: str) -> str:
+        """The kind of a node (aio.config.kinds), empty where it has none."""
+        return self.request.config.kinds.of(self.prompt[node_id]["class_type"])
+
+    @property
     def asked(self) -> tuple[int, int, int, float] | None:
         """Width, height, frames and rate that the fields ask for; None where the mode lacks one of them."""
         values = self.request.values
         if not {"width", "height", "seconds", "fps"} <= set(values):
             return None
-        return values["width"], values["height"], geometry.frames(values["seconds"], values["fps"]), values["fps"]
+        return values["width"], values["height"], geometry.frames(self.request.config.clips, values["seconds"], values["fps"]), values["fps"]
 
     @cached_property
     def files(self) -> Mapping[str, Media]:
@@ -56,7 +66,14 @@ class Drawn:
         Raises:
             WorkflowError: its shapes do not fit. KeyError: it names a file that the request does not know.
         """
-        return duration.work(self.prompt, self.files.__getitem__)
+        return self.work_with(self.files.__getitem__)
+
+    def work_with(self, others: Callable[[str], Media]) -> duration.Work:
+        """The same, where somebody else knows the files that no field gives. Raises as `work` does, and what `others` raises."""
+        def find(name: str) -> Media:
+            return self.files[name] if name in self.files else others(name)
+
+        return duration.work(self.prompt, find, self.request.config.kinds)
 
     @property
     def result(self) -> shapes.Result:

@@ -11,11 +11,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from aio.config import Config
+from aio.config.kinds import Kinds
 from aio.config.platform import Duration, Platform
 from aio.graph import schema, shapes
 from aio.graph.shapes import SamplerFacts
-from aio.job import Request
 from aio.values import Media, Prompt
+
+SHARES: Mapping[str, tuple[str, ...]] = {
+    "Text": ("text",), "Guides": ("guide", "first_frame", "image_to_video"), "Sound": ("encode_sound", "decode_sound"),
+    "Decode": ("decode",), "Write mp4": ("save",),
+}
+"""Part of an estimate -> the kinds of nodes that share it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +29,14 @@ class Work:
     """What a prompt gives a GPU to do.
 
     Attributes:
-        result: the clip. samplers: steps, passes and tokens of each sampler. counts: class_type -> number of nodes.
+        result: the clip. samplers: steps, passes and tokens of each sampler. counts: kind -> number of nodes. order: node ids, sources first.
         looks: class_type -> pictures that its nodes look at, those that look for several people counted once for each.
     """
 
     result: shapes.Result
     samplers: tuple[SamplerFacts, ...]
     counts: Mapping[str, int]
+    order: tuple[str, ...]
     looks: Mapping[str, int]
 
     @property
@@ -66,23 +73,19 @@ class Estimate:
     limits: tuple[float, ...] = ()
 
 
-def work(prompt: Prompt, media: Callable[[str], Media]) -> Work:
+def work(prompt: Prompt, media: Callable[[str], Media], kinds: Kinds) -> Work:
     """What a patched prompt asks of a GPU.
 
     Args:
-        media: gives the facts of a file by the name that a loader node holds.
+        media: gives the facts of a file by the name that a loader node holds. kinds: what classes do.
 
     Raises:
         WorkflowError: the prompt's shapes do not fit.
     """
-    known = shapes.interpret(prompt, media, schema.load())
-    counts = Counter(node["class_type"] for node in prompt.values())
-    return Work(shapes.result(prompt, known), tuple(shapes.samplers(prompt, known)), counts, shapes.looks(prompt, known))
-
-
-def media_of(request: Request) -> Callable[[str], Media]:
-    """For `work`: the files of a staged request."""
-    return {str(request.values[name]): facts for name, facts in request.media.items()}.__getitem__
+    known = shapes.interpret(prompt, media, kinds, schema.load())
+    counts = Counter(kinds.of(node["class_type"]) for node in prompt.values())
+    facts = shapes.samplers(prompt, known, kinds)
+    return Work(shapes.result(prompt, known, kinds), tuple(facts), counts, tuple(known), shapes.looks(prompt, known, kinds))
 
 
 def sampling(sampler: SamplerFacts, costs: Duration) -> float:
@@ -101,10 +104,8 @@ def estimate(work: Work, config: Config) -> Estimate:
     parts: dict[str, float] = {}
     for sampler in work.samplers:
         parts[sampler.title] = parts.get(sampler.title, 0.0) + sampling(sampler, costs)
-    count = lambda *classes: sum(work.counts.get(name, 0) for name in classes)   # noqa: E731
-    parts["Text"] = costs.text_s * count("CLIPTextEncode")
-    parts["Guides"] = costs.guide_s * count("LTXVAddGuide", "LTXVImgToVideoInplace", "LTXVImgToVideo")
-    parts["Sound"] = costs.audio_s * count("LTXVAudioVAEDecode", "LTXVAudioVAEEncode")
+    each = {"Text": costs.text_s, "Guides": costs.guide_s, "Sound": costs.audio_s}
+    parts |= {part: seconds * sum(work.counts.get(kind, 0) for kind in SHARES[part]) for part, seconds in each.items()}
     parts["Decode"] = costs.decode_s_per_mpx_frame * work.pixels / 1e6
     parts["Control"] = sum(seconds * work.looks.get(name, 0) for name, seconds in costs.look_s.items())
     parts |= costs.extra_s

@@ -122,7 +122,7 @@ class _Scope:
 
     def call(self, name: str, args: list[str]) -> Any:
         function: Any = self.lookup(FUNCTIONS, name, "function") if name not in WORDS else None
-        least, most = WORDS.get(name) or (len(inspect.signature(function).parameters),) * 2
+        least, most = WORDS.get(name) or (len(inspect.signature(function).parameters) - 1,) * 2
         if not least <= len(args) <= most:
             raise self.fault(f"${{{name}:…}} takes {least}{' or more' if most > least else ''} names, found {','.join(args)!r}")
         if name == "value":
@@ -136,7 +136,7 @@ class _Scope:
         if name == "port":
             raise self.fault(f"${{port:{args[0]}}} stands alone, as a path or a from")
         try:
-            return function(*(self.value(arg) for arg in args))
+            return function(self.config.clips, *(self.value(arg) for arg in args))
         except (TypeError, ValueError, ArithmeticError) as error:
             values = ", ".join(f"{arg}={self.value(arg)!r}" for arg in args)
             raise self.fault(f"${{{name}:{','.join(args)}}} cannot be worked out of {values[:120]} ({error})") from None

@@ -13,7 +13,8 @@ from aio import __version__
 from aio.config import Config
 from aio.engine import NO_METADATA
 from aio.errors import EngineError, MediaError, OutputError
-from aio.graph import schema, shapes
+from aio.graph import shapes
+from aio.graph.draw import Drawn
 from aio.job import Request
 from aio.machine import paths, whole
 from aio.media import probe
@@ -22,7 +23,7 @@ from aio.preview import tones
 from aio.preview.storyboard import Storyboard
 from aio.recipe import outputs
 from aio.stop import Stop
-from aio.values import Artifacts, Event, Media, OnEvent, Prompt
+from aio.values import Artifacts, Event, Media, OnEvent
 
 CODEC = {"crf": "20", "preset": "ultrafast"}
 """libx264: quick, and clean enough for text where the prompt names no crf."""
@@ -51,10 +52,8 @@ class PreviewEngine:
         """Nothing: it runs wherever aio does."""
         return ""
 
-    def execute(
-        self, prompt: Prompt, request: Request, on_event: OnEvent, stop: Stop, *, metadata: Mapping[str, str] = NO_METADATA
-    ) -> Artifacts:
-        """Draw the prompt's result. The same prompt and inputs give the same bytes.
+    def execute(self, drawn: Drawn, on_event: OnEvent, stop: Stop, *, metadata: Mapping[str, str] = NO_METADATA) -> Artifacts:
+        """Draw a graph's result. The same graph and inputs give the same bytes.
 
         Raises:
             Cancelled: `stop` was set. WorkflowError: the prompt's shapes do not fit. EngineError: a frame could not be
@@ -62,19 +61,18 @@ class PreviewEngine:
         """
         import av
 
-        target = self._target(request.prefix)
+        target = self._target(drawn.request.prefix)
         part, kept = target.with_name(f".{target.name}.part"), None
         try:
             stop.check()
-            known = shapes.interpret(prompt, lambda name: self._facts(name, request), schema.load())
-            clip, work = shapes.result(prompt, known), shapes.samplers(prompt, known)
-            stages = {node: request.config.stages[node] for node in known if node in request.config.stages}
-            progress = _Progress(stages, work, on_event)
-            board, sound = self._drawn(clip, work, request)
+            work, titles = drawn.work_with(self._facts), drawn.request.config.stages
+            clip, samplers = work.result, list(work.samplers)
+            progress = _Progress({node: titles[node] for node in work.order if node in titles}, samplers, on_event)
+            board, sound = self._board(clip, samplers, drawn.request)
             frames = _watched(board.frames(), clip.frames, progress, stop)
             try:
                 target.parent.mkdir(parents=True, exist_ok=True)
-                write_mp4(part, frames, board.size, clip.fps, sound, clip.sample_rate, options=CODEC | _quality(prompt), metadata=metadata)
+                write_mp4(part, frames, board.size, clip.fps, sound, clip.sample_rate, options=CODEC | _quality(drawn), metadata=metadata)
                 stop.check()
                 os.replace(part, target)
             except OSError as error:
@@ -101,11 +99,8 @@ class PreviewEngine:
     def _locate(self, name: str) -> Path:
         return self.input_dir / name
 
-    def _facts(self, name: str, request: Request) -> Media:
-        """Facts of a file by its ComfyUI name: known from the request, or probed where the workflow itself names it."""
-        for field, media in request.media.items():
-            if request.values.get(field) == name:
-                return media
+    def _facts(self, name: str) -> Media:
+        """Facts of a file that the workflow itself names."""
         failure: MediaError | None = None
         for kind in ("image", "video", "audio"):
             try:
@@ -114,7 +109,7 @@ class PreviewEngine:
                 failure = failure or error
         raise failure or MediaError("cannot be read", name)
 
-    def _drawn(self, clip: shapes.Result, work: list[shapes.SamplerFacts], request: Request) -> tuple[Storyboard, Any]:
+    def _board(self, clip: shapes.Result, work: list[shapes.SamplerFacts], request: Request) -> tuple[Storyboard, Any]:
         """The storyboard of a clip and its sound, of shape (channels, n), None without one."""
         import av
 
@@ -140,9 +135,9 @@ def _watched(frames: Iterable[Any], count: int, progress: _Progress, stop: Stop)
     progress.reach(1.0)
 
 
-def _quality(prompt: Prompt) -> dict[str, str]:
-    """The crf that SaveVideo is to encode with, empty where it is left to choose."""
-    inputs: Mapping[str, Any] = next((node["inputs"] for node in prompt.values() if node["class_type"] == "SaveVideo"), {})
+def _quality(drawn: Drawn) -> dict[str, str]:
+    """The crf that the clip is to be saved with, empty where it is left to choose."""
+    inputs: Mapping[str, Any] = next((node["inputs"] for node_id, node in drawn.prompt.items() if drawn.kind(node_id) == "save"), {})
     crf = inputs.get("codec.encoding.crf") if inputs.get("codec.encoding") == "re-encode" else None
     return {"crf": str(crf)} if isinstance(crf, (int, float)) else {}
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 import uuid
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from aio import fields, media
-from aio.config import Config
+from aio.config import Config, Patch
 from aio.errors import InvalidParams, MediaError, Problem
 from aio.fields import MEDIA_TYPES, formats
 from aio.fields.conditions import holds
@@ -106,7 +106,23 @@ def completed(sample: Request) -> Request:
 def notes(config: Config, values: Mapping[str, Any]) -> list[str]:
     """What the configuration has to say of a job with these values: the texts of `notes` whose condition holds."""
     known = {**config.choices, **config.values, **values}
-    return [note.text for note in config.notes.values() if holds(note.when, known)]
+    return [note.text for note in config.notes.values() if holds(note.when, known)] + not_offered(config, values)
+
+
+def not_offered(config: Config, values: Mapping[str, Any]) -> list[str]:
+    """What the mode lacks for chosen patches that would apply with these values: a sentence for each choice."""
+    lacking: dict[str, dict[str, None]] = {}
+    for item in config.missing:
+        if holds(item.when, {**config.values, **values}):
+            lacking.setdefault(_chosen(config, item), {}).update(dict.fromkeys(item.lacks))
+    return [f"{choice} is not offered by mode {config.mode}, which has no {', no '.join(lacks)}; its graph keeps its own values"
+            for choice, lacks in lacking.items()]
+
+
+def _chosen(config: Config, item: Patch) -> str:
+    """The choice that a patch stands for, as it is typed."""
+    choice = config.choices.get(item.group)
+    return f"{item.group}={PurePath(item.source).stem if choice is None or isinstance(choice, list) else choice}"
 
 
 def unoffered(config: Config) -> tuple[Problem, ...]:

@@ -40,7 +40,7 @@ def take(config: Config, values: Mapping[str, Any], found: Mapping[str, Media], 
     taken = Taken()
     for field in config.fields.values():
         if field.length_of and field.length_of in found:
-            _length(field, values, found[field.length_of], taken)
+            _length(field, values, found[field.length_of], config.clips, taken)
     _size(config, values, found, {name for name, value in params.items() if value is not None}, taken)
     return taken
 
@@ -106,17 +106,17 @@ def _cut(config: Config, name: str, facts: Media, size: Mapping[str, int], sides
             f"{size['width']}x{size['height']}{keep}")
 
 
-def _length(field: Field, values: Mapping[str, Any], source: Media, taken: Taken) -> None:
+def _length(field: Field, values: Mapping[str, Any], source: Media, clips: geometry.Clips, taken: Taken) -> None:
     """Fill a length that follows an input, and compare a given one with the input's."""
     name, fps, given = field.length_of, values.get("fps"), values[field.name]
     # No frame and no word is lost: of a video the longer of picture and sound counts, and the clip is rounded up to a legal length.
     held = source.sound_end - source.seconds if source.sound_end > source.seconds + geometry.SOUND_TAIL else 0.0
     lasts = source.seconds + held
-    whole = geometry.covering(lasts, fps) if fps else lasts
+    whole = geometry.covering(clips, lasts, fps) if fps else lasts
     if given is None:
         length = min(max(whole, field.min or 0.0), field.max or whole)
-        used = geometry.clip_seconds(length, fps) if fps else length
-        rounded = f", rounded up to {geometry.frames(length, fps)} frames" if fps and used > lasts + 0.001 else ""
+        used = geometry.clip_seconds(clips, length, fps) if fps else length
+        rounded = f", rounded up to {geometry.frames(clips, length, fps)} frames" if fps and used > lasts + 0.001 else ""
         taken.values[field.name], taken.origins[field.name] = length, f"the length of {name} ({lasts:.3f} s){rounded}"
         if used < lasts - 0.001:
             taken.warnings.append(f"{name} lasts {lasts:.2f} s; only the first {used:.2f} s are used, the longest clip")

@@ -17,14 +17,14 @@ from aio.config import Config
 from aio.engine import NO_METADATA, Engine
 from aio.errors import AioError, ConfigError, EngineError, GpuAborted, IllegalDuration
 from aio.graph import duration
+from aio.graph.draw import Drawn
 from aio.graph.duration import Estimate
-from aio.job import Request
 from aio.machine.here import on_zerogpu
 from aio.media.streams import decoding, opened
 from aio.spaces import plain, refusals
 from aio.spaces.worker import Call
 from aio.stop import GRACE, Stop
-from aio.values import Artifacts, Event, OnEvent, Prompt
+from aio.values import Artifacts, Event, OnEvent
 
 CLOSING = 10.0
 """Seconds that `spaces` may take to hand the GPU back after a result: only then is the warm process free for the next run."""
@@ -62,16 +62,14 @@ class ZeroGPUEngine:
         """Nothing here: what lacks in the process with a GPU is told there."""
         return ""
 
-    def execute(
-        self, prompt: Prompt, request: Request, on_event: OnEvent, stop: Stop, *, metadata: Mapping[str, str] = NO_METADATA
-    ) -> Artifacts:
+    def execute(self, drawn: Drawn, on_event: OnEvent, stop: Stop, *, metadata: Mapping[str, str] = NO_METADATA) -> Artifacts:
         """Ask for a GPU and run the prompt there; once more and longer, where ZeroGPU ends the run before it is done.
 
         Raises:
             GpuError: there is no GPU for this run, or not for long enough. Else as the engine that runs there.
         """
-        asked = self._estimate(prompt, request, on_event)
-        attempt = functools.partial(self._attempt, prompt, request, on_event, stop, metadata, asked.size)
+        asked = self._estimate(drawn, on_event)
+        attempt = functools.partial(self._attempt, drawn, on_event, stop, metadata, asked.size)
         try:
             return attempt(asked.handed)
         except GpuAborted:
@@ -80,35 +78,30 @@ class ZeroGPUEngine:
                 raise
             on_event(Event("warning", f"the run took longer than the {asked.request:g} s it had asked for and was ended; "
                                       f"it runs once more, with up to {again[0]:g} s"))
-            return _first_legal(attempt, [duration.handed_for(seconds, asked.size, request.config.platform) for seconds in again])
+            return _first_legal(attempt, [duration.handed_for(seconds, asked.size, drawn.request.config.platform) for seconds in again])
 
-    def _attempt(
-        self, prompt: Prompt, request: Request, on_event: OnEvent, stop: Stop, metadata: Mapping[str, str], size: str, handed: int
-    ) -> Artifacts:
+    def _attempt(self, drawn: Drawn, on_event: OnEvent, stop: Stop, metadata: Mapping[str, str], size: str, handed: int) -> Artifacts:
         """One GPU call. Where it ends without a word, what it left counts, or is removed."""
         try:
-            return self._call(prompt, request, on_event, stop, metadata, size, handed)
+            return self._call(drawn, on_event, stop, metadata, size, handed)
         except (GpuAborted, _NoResult):
-            files = JobFiles(self.output_dir.resolve(), request.prefix)
-            if made := self._left(files, prompt, request, on_event):
+            files = JobFiles(self.output_dir.resolve(), drawn.request.prefix)
+            if made := self._left(files, drawn, on_event):
                 return made
             files.remove()
             raise
 
-    def _estimate(self, prompt: Prompt, request: Request, on_event: OnEvent) -> Estimate:
-        config = request.config
+    def _estimate(self, drawn: Drawn, on_event: OnEvent) -> Estimate:
         try:
-            asked = duration.estimate(duration.work(prompt, duration.media_of(request)), config)
+            asked = drawn.estimate
         except (AioError, LookupError, TypeError):
-            asked = duration.most(config)
+            asked = duration.most(drawn.request.config)
             on_event(Event("warning", f"how long this workflow takes is unknown: it asks for {asked.request:g} s"))
         if asked.needed > asked.request + 1:
             on_event(Event("warning", f"this run may need {asked.needed:.0f} s, but not more than {asked.request:g} s can be asked for"))
         return asked
 
-    def _call(
-        self, prompt: Prompt, request: Request, on_event: OnEvent, stop: Stop, metadata: Mapping[str, str], size: str, handed: int
-    ) -> Artifacts:
+    def _call(self, drawn: Drawn, on_event: OnEvent, stop: Stop, metadata: Mapping[str, str], size: str, handed: int) -> Artifacts:
         """One GPU call: its events as they come, then its result."""
         from aio.spaces.call import SIZES
 
@@ -116,8 +109,8 @@ class ZeroGPUEngine:
             raise ConfigError(f"platform.size: {size!r} is unknown; ZeroGPU has {' and '.join(SIZES)}")
         stop.check()
         far, items = Stop.shared(), queue.SimpleQueue[plain.Item]()
-        call = Call(self.name, prompt, request, dict(metadata), handed, str(far.file))
-        seconds = handed * request.config.platform.sizes[size].asks
+        call = Call(self.name, drawn, dict(metadata), handed, str(far.file))
+        seconds = handed * drawn.request.config.platform.sizes[size].asks
         on_event(Event("stage", title := f"Waiting for a GPU, for {seconds:g} s", title))
         # In the caller's context: it holds the visitor's identity, whose quota counts.
         target, args = contextvars.copy_context().run, (_pump, SIZES[size], call, items, far)
@@ -151,12 +144,12 @@ class ZeroGPUEngine:
             else:
                 raise _NoResult("the GPU call ended without a result; run again")
 
-    def _left(self, files: JobFiles, prompt: Prompt, request: Request, on_event: OnEvent) -> Artifacts | None:
+    def _left(self, files: JobFiles, drawn: Drawn, on_event: OnEvent) -> Artifacts | None:
         """The last resort: a complete file that has this very job's prefix, where the call could not name it."""
         import av
 
         try:
-            frames = duration.work(prompt, duration.media_of(request)).result.frames
+            frames = drawn.result.frames
         except (AioError, LookupError, TypeError):
             return None
         for path in reversed(files.all()):
@@ -168,7 +161,7 @@ class ZeroGPUEngine:
                 continue   # no film, or half of one
             if found.frames == there == frames:
                 on_event(Event("warning", f"the GPU call ended without a result; taking {path.name}, which has this job's prefix"))
-                tagged(found.video, request.config.node(request.config.output.node).id, prompt, on_event)
+                tagged(found.video, drawn, on_event)
                 return found
         return None
 

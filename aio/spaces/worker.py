@@ -11,11 +11,11 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 
 from aio.engines import create
-from aio.job import Request
+from aio.graph.draw import Drawn
 from aio.machine import faults
 from aio.spaces import plain
 from aio.stop import LOOK, Stop
-from aio.values import Artifacts, Prompt
+from aio.values import Artifacts
 
 GRACE = 2.0
 """Seconds that a stopped engine has to end, before the call returns without it."""
@@ -26,31 +26,30 @@ class Call:
     """Everything that a call takes, picklable.
 
     Attributes:
-        engine: name. prompt, request, metadata: see aio.engine.Engine.
+        engine: name. drawn, metadata: see aio.engine.Engine.
         seconds: what the decorator asks for. flag: path of the file that the run's stop shares.
     """
 
     engine: str
-    prompt: Prompt
-    request: Request
+    drawn: Drawn
     metadata: Mapping[str, str]
     seconds: int
     flag: str
 
 
 def work(call: Call) -> Iterator[plain.Item]:
-    """Run a call's prompt; yield its events while it runs, at the end what it made or why it failed."""
+    """Run a call's graph; yield its events while it runs, at the end what it made or why it failed."""
     stop, items, done = Stop(call.flag), queue.SimpleQueue[plain.Item | None](), Future[Artifacts]()
     try:
         stop.check()   # while it stood in line
-        engine = create(call.engine, call.request.config)
+        engine = create(call.engine, call.drawn.request.config)
     except BaseException as error:
         yield _failed(error)
         return
 
     def execute() -> None:
         try:
-            made = engine.execute(call.prompt, call.request, lambda event: items.put(plain.event(event)), stop, metadata=call.metadata)
+            made = engine.execute(call.drawn, lambda event: items.put(plain.event(event)), stop, metadata=call.metadata)
             done.set_result(made)
         except BaseException as error:   # also ComfyUI's own interruption; it belongs to whoever waits
             done.set_exception(error)

@@ -100,6 +100,8 @@ def patched(operations: Sequence[Mapping[str, Any]], prompt: dict[str, Any]) -> 
 
 def read_graph(prompt: dict[str, Any], output: str) -> list[str]:
     """Everything that is read from a graph before it runs: its faults in words, its weights, what comes out."""
+    from graphs import KINDS
+
     from aio.errors import MediaError
     from aio.graph import shapes, workflow
     from aio.graph.models import models_of
@@ -110,9 +112,9 @@ def read_graph(prompt: dict[str, Any], output: str) -> list[str]:
     with refusing():
         faults = workflow.faults(prompt, output)
         models_of(prompt)
-        known = shapes.interpret(prompt, no_media)
-        shapes.samplers(prompt, known)
-        shapes.result(prompt, known)
+        known = shapes.interpret(prompt, no_media, KINDS)
+        shapes.samplers(prompt, known, KINDS)
+        shapes.result(prompt, known, KINDS)
         return faults
 
 

@@ -1,8 +1,8 @@
 """What a prompt will make, known before it runs: sizes, lengths, rates, sounds and pictures.
 
 `interpret` walks a patched prompt in dependency order and gives every node's outputs as small frozen values (values.py).
-The rules of sampling.py and footage.py copy the arithmetic of ComfyUI's nodes; all other nodes hand on what they receive,
-by the type of the output. Pure: it opens no file, asks for media by name, and needs neither ComfyUI nor PyAV. The preview
+The rules of sampling.py and footage.py copy the arithmetic of ComfyUI's nodes, for the classes that the configuration's `kinds` names;
+all other nodes hand on what they receive, by the type of the output. Pure: it opens no file, asks for media by name, and needs neither ComfyUI nor PyAV. The preview
 engine draws from it; the plan and the GPU seconds are read from it.
 """
 
@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from aio.config.kinds import Kinds
 from aio.errors import AioError, WorkflowError
 from aio.graph.shapes import footage, sampling
 from aio.graph.shapes.node import Node, Rule
@@ -40,13 +41,10 @@ from aio.graph.workflow import as_link, links, title, titled
 from aio.values import Media, Prompt
 
 RULES: dict[str, Rule] = sampling.RULES | footage.RULES
-"""class_type -> rule, for every class that bears size, length, rate, sound or pictures."""
+"""Kind -> rule, for all that bear size, length, rate, sound or pictures."""
 
 SLOT_MAX = 255
 """Highest output of a node that a link may ask for. ComfyUI's own classes have 8 at most."""
-
-SAMPLERS = ("SamplerCustomAdvanced", "KSampler")
-"""Classes that run the diffusion model step by step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +103,12 @@ class Result:
         return self.sound.seconds if self.sound else 0.0
 
 
-def interpret(prompt: Prompt, media: Callable[[str], Media], schema: Mapping[str, Any] | None = None) -> Shapes:
+def interpret(prompt: Prompt, media: Callable[[str], Media], kinds: Kinds, schema: Mapping[str, Any] | None = None) -> Shapes:
     """Return the outputs of every node, sources first.
 
     Args:
         prompt: the patched prompt.
-        media: gives the facts of a file by the name that a loader node holds.
+        media: gives the facts of a file by the name that a loader node holds. kinds: what classes do.
         schema: class_type -> aio.graph.schema.NodeClass, for the outputs of nodes without a rule. A class that is not in it
             has as many outputs as are used, each standing for whatever its inputs give.
 
@@ -127,11 +125,11 @@ def interpret(prompt: Prompt, media: Callable[[str], Media], schema: Mapping[str
             used[source] = max(used[source], slot + 1)
     shapes: Shapes = {}
     for node_id in _order(prompt):
-        class_type, here = prompt[node_id]["class_type"], Node(prompt, node_id, shapes, functools.partial(_given, media))
-        known = (schema or {}).get(class_type)
+        class_type, here = prompt[node_id]["class_type"], Node(prompt, node_id, shapes, functools.partial(_given, media), kinds)
+        known, rule = (schema or {}).get(class_type), RULES.get(kinds.of(class_type))
         outputs = known.outputs if known else ("*",) * used[node_id]
         with _told(prompt, node_id):
-            shapes[node_id] = RULES[class_type](here) if class_type in RULES else _hand_on(here, outputs)
+            shapes[node_id] = rule(here) if rule else _hand_on(here, outputs)
     return shapes
 
 
@@ -153,13 +151,13 @@ def _told(prompt: Prompt, node_id: str) -> Iterator[None]:
         raise WorkflowError(f"{title(prompt, node_id)}: what it is given does not fit together ({error})") from None
 
 
-def samplers(prompt: Prompt, shapes: Shapes) -> list[SamplerFacts]:
+def samplers(prompt: Prompt, shapes: Shapes, kinds: Kinds) -> list[SamplerFacts]:
     """Return the work of every sampler of an interpreted prompt, in the order in which they run."""
     facts = []
     for node_id in shapes:
-        if prompt[node_id]["class_type"] in SAMPLERS:
+        if kinds.of(prompt[node_id]["class_type"]) == "sampler":
             with _told(prompt, node_id):
-                facts.append(_sampler(Node(prompt, node_id, shapes, _no_media)))
+                facts.append(_sampler(Node(prompt, node_id, shapes, _no_media, kinds)))
     return facts
 
 
@@ -178,11 +176,11 @@ def _sampler(node: Node) -> SamplerFacts:
     )
 
 
-def looks(prompt: Prompt, shapes: Shapes) -> Mapping[str, int]:
+def looks(prompt: Prompt, shapes: Shapes, kinds: Kinds) -> Mapping[str, int]:
     """class_type -> pictures that nodes of the class are given as `image`; with `bboxes`, times the people that these may hold."""
     found = Counter[str]()
     for node_id in shapes:
-        node = Node(prompt, node_id, shapes, _no_media)
+        node = Node(prompt, node_id, shapes, _no_media, kinds)
         image, boxes = find(node.value("image"), Images), as_link(prompt[node_id]["inputs"].get("bboxes"))
         if image:
             people = prompt[boxes[0]]["inputs"].get("max_detections") if boxes else 1
@@ -190,15 +188,16 @@ def looks(prompt: Prompt, shapes: Shapes) -> Mapping[str, int]:
     return found
 
 
-def result(prompt: Prompt, shapes: Shapes) -> Result:
-    """Return the clip that the prompt's SaveVideo writes (the first one, where there are several).
+def result(prompt: Prompt, shapes: Shapes, kinds: Kinds) -> Result:
+    """Return the clip that the prompt saves (the first one, where there are several).
 
     Raises:
         WorkflowError: nothing is saved as a video.
     """
-    node_id = next((key for key in shapes if prompt[key]["class_type"] == "SaveVideo"), None)
+    node_id = next((key for key in shapes if kinds.of(prompt[key]["class_type"]) == "save"), None)
     if node_id is None:
-        raise WorkflowError("the workflow has no SaveVideo node; end it with CreateVideo and SaveVideo")
+        saves = " or ".join(name for name in kinds.classes if kinds.of(name) == "save")
+        raise WorkflowError(f"the workflow saves no video; end it with {saves}")
     with _told(prompt, node_id):
         video = shapes[node_id][0]
         images, sound = video.images, video.audio

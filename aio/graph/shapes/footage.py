@@ -1,4 +1,4 @@
-"""How the nodes around pictures, sounds and clips change them: ComfyUI's arithmetic.
+"""How the nodes around pictures, sounds and clips change them: ComfyUI's arithmetic, by kind of node.
 
 Source of every rule: ComfyUI v0.33.0, nodes.py and comfy_extras/nodes_images.py, nodes_lt.py, nodes_audio.py,
 nodes_video.py with comfy_api/latest/_input_impl/video_types.py. A rule takes a Node and returns its outputs.
@@ -118,12 +118,10 @@ def _from_batch(node: Node) -> Outputs:
     return (replace(image, count=count, pictures=tuple(picture for picture in kept if picture.count > 0)),)
 
 
-def _control(name: str, kind: str) -> Rule:
-    """Rule of a preprocessor that draws `kind` from the pictures behind its input `name`."""
-    def apply(node: Node) -> Outputs:
-        image = node.want(name, Images)
-        return (replace(image, pictures=tuple(replace(picture, control=kind) for picture in image.pictures)),)
-    return apply
+def _control(node: Node) -> Outputs:
+    """A preprocessor draws something from the pictures behind one of its inputs."""
+    image = node.want(node.own.input, Images)
+    return (replace(image, pictures=tuple(replace(picture, control=node.own.draws) for picture in image.pictures)),)
 
 
 def _load_audio(node: Node) -> Outputs:
@@ -189,33 +187,22 @@ def _rate(node: Node, fps: float) -> Fraction:
     return Fraction(round(fps * 1000), 1000)
 
 
-def _value(node: Node) -> Outputs:
-    return (node.value("value"),)
-
-
 RULES: dict[str, Rule] = {
-    "LoadImage": _load_image,
-    "EmptyImage": lambda node: (Images(_finite(node, "batch_size", 1), _finite(node, "width"), _finite(node, "height")),),
-    "ImageScale": _cut,
-    "ResizeAndPadImage": _pad,
-    "ResizeImageMaskNode": _resize,
-    "ImageFromBatch": _from_batch,
-    "LTXVPreprocess": _compress,
-    "Canny": _control("image", "canny"),
-    "MoGeRender": _control("moge_geometry", "depth"),
-    "DA3Render": _control("da3_geometry", "depth"),
-    "SDPoseDrawKeypoints": _control("keypoints", "pose"),
-    "LoadAudio": _load_audio,
-    "TrimAudioDuration": _trim_audio,
-    "EmptyAudio": _empty_audio,
-    "AudioConcat": _join_audio,
-    "LoadVideo": _load_video,
-    "GetVideoComponents": _components,
-    "CreateVideo": _create_video,
-    "SaveVideo": lambda node: (node.want("video", Video),),
-    "PrimitiveInt": _value,
-    "PrimitiveFloat": _value,
-    "PrimitiveString": _value,
-    "PrimitiveStringMultiline": _value,
+    "load_image": _load_image,
+    "empty_image": lambda node: (Images(_finite(node, "batch_size", 1), _finite(node, "width"), _finite(node, "height")),),
+    "scale": _cut,
+    "pad": _pad,
+    "resize": _resize,
+    "from_batch": _from_batch,
+    "compress": _compress,
+    "control": _control,
+    "load_audio": _load_audio,
+    "trim_audio": _trim_audio,
+    "empty_audio": _empty_audio,
+    "join_audio": _join_audio,
+    "load_video": _load_video,
+    "components": _components,
+    "create_video": _create_video,
+    "save": lambda node: (node.want("video", Video),),
 }
-"""class_type -> rule."""
+"""Kind -> rule."""

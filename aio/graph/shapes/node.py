@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+from aio.config.kinds import Kinds, NodeKind
 from aio.errors import WorkflowError
 from aio.graph.shapes.values import Shapes, find
 from aio.graph.workflow import as_link, title
@@ -22,6 +23,12 @@ class Node:
     id: str
     shapes: Shapes
     media: Callable[[str], Media]
+    kinds: Kinds
+
+    @property
+    def own(self) -> NodeKind:
+        """What the configuration says of its class, which has a kind."""
+        return self.kinds.classes[self.prompt[self.id]["class_type"]]
 
     def value(self, name: str) -> Any:
         """What is at input `name`: a plain value, a linked output, or None."""

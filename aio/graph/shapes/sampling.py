@@ -1,4 +1,4 @@
-"""How the nodes around the diffusion model change latents, prompts, models and schedules: ComfyUI's arithmetic.
+"""How the nodes around the diffusion model change latents, prompts, models and schedules: ComfyUI's arithmetic, by kind of node.
 
 Source of every rule: ComfyUI v0.33.0, comfy_extras/nodes_lt.py, nodes_lt_audio.py, nodes_lt_upsampler.py,
 nodes_custom_sampler.py and nodes.py. A rule takes a Node and returns its outputs.
@@ -11,11 +11,9 @@ import re
 from dataclasses import replace
 from typing import Any
 
-from aio.graph.shapes import sound
+from aio.fields.geometry import Sound
 from aio.graph.shapes.node import Node, Outputs, Rule
 from aio.graph.shapes.values import (
-    FRAME_STEP,
-    PIXEL_STEP,
     Audio,
     AudioLatent,
     AVLatent,
@@ -34,15 +32,19 @@ from aio.graph.shapes.values import (
 
 
 def _empty_video(node: Node) -> Outputs:
-    frames = (node.number("length") - 1) // FRAME_STEP + 1
-    height, width = node.number("height") // PIXEL_STEP, node.number("width") // PIXEL_STEP
+    cell = node.kinds.latents[node.own.latent]
+    frames, height, width = cell.latents(node.number("length")), node.number("height") // cell.pixel_step, node.number("width") // cell.pixel_step
     if min(frames, height, width) < 1:
-        node.fail(f"width and height must be at least {PIXEL_STEP} and length at least 1")
-    return (VideoLatent(frames, height, width),)
+        node.fail(f"width and height must be at least {cell.pixel_step} and length at least 1")
+    return (VideoLatent(frames, height, width, cell),)
 
 
-def _empty_audio(node: Node) -> Outputs:
-    return (AudioLatent(sound.latents_of_frames(node.number("frames_number"), node.number("frame_rate", 25.0))),)
+def _empty_sound(node: Node) -> Outputs:
+    return (AudioLatent(_sound(node).latents_of_frames(node.number("frames_number"), node.number("frame_rate", 25.0))),)
+
+
+def _sound(node: Node) -> Sound:
+    return node.kinds.sounds[node.own.sound]
 
 
 def _join(node: Node) -> Outputs:
@@ -60,7 +62,7 @@ def _split(node: Node) -> Outputs:
 
 def _upsample(node: Node) -> Outputs:
     latent = node.want("samples", VideoLatent)
-    return (replace(latent, height=latent.height * 2, width=latent.width * 2, skipped=0),)
+    return (replace(latent, height=latent.height * node.own.factor, width=latent.width * node.own.factor, skipped=0),)
 
 
 def _pin(latent: VideoLatent, pictures: tuple[Picture, ...], frame: int) -> VideoLatent:
@@ -70,33 +72,35 @@ def _pin(latent: VideoLatent, pictures: tuple[Picture, ...], frame: int) -> Vide
     return replace(latent, pictures=latent.pictures + tuple(picture for picture in new if replace(picture, fits=()) not in known))
 
 
-def _image_inplace(node: Node) -> Outputs:
+def _first_frame(node: Node) -> Outputs:
     latent = node.want("latent", VideoLatent)
     return (latent if node.value("bypass") is True else _pin(latent, node.want("image", Images).pictures, 0),)
 
 
 def _image_to_video(node: Node) -> Outputs:
     (latent,) = _empty_video(node)
-    return *_conditionings(node), _pin(latent, node.want("image", Images).pictures, 0)
+    image = node.want(node.own.input or "image", Images, None)   # optional where a class says so
+    return *_conditionings(node), _pin(latent, image.pictures, 0) if image else latent
 
 
-def _add_guide(node: Node) -> Outputs:
+def _guide(node: Node) -> Outputs:
     latent, image = node.want("latent", VideoLatent), node.want("image", Images)
+    cell, step = latent.cell, latent.cell.frame_step
     factor = node.want("iclora_parameters", IcParameters, IcParameters()).downscale
     if latent.width % factor or latent.height % factor:
         node.fail(f"the latent of {latent.width}x{latent.height} cells cannot be divided by {factor}, the IC-LoRA's reference "
-                  f"downscale; use a width and height that are multiples of {PIXEL_STEP * factor}")
+                  f"downscale; use a width and height that are multiples of {cell.pixel_step * factor}")
     positive, negative = _conditionings(node)
     earlier = positive.guide_tokens // (latent.height * latent.width)
     frame = node.number("frame_idx")
     if frame < 0:
-        frame = max((latent.frames - earlier - 1) * FRAME_STEP + 1 + frame, 0)
-    kept = (image.count - 1) // FRAME_STEP * FRAME_STEP + 1
+        frame = max(cell.frames(latent.frames - earlier) + frame, 0)
+    kept = cell.frames(cell.latents(image.count))
     # A guide within the clip is encoded behind a throw-away frame, since the first latent frame holds only one.
-    guides = (kept - 1) // FRAME_STEP + 1 if frame == 0 or kept == 1 else image.count // FRAME_STEP
+    guides = cell.latents(kept) if frame == 0 or kept == 1 else image.count // step
     if kept > 1 and frame:
-        frame = (frame - 1) // FRAME_STEP * FRAME_STEP + 1
-    if (frame + FRAME_STEP - 1) // FRAME_STEP + guides > latent.frames:
+        frame = cell.frames(cell.latents(frame))
+    if (frame + step - 1) // step + guides > latent.frames:
         node.fail(f"the guide of {image.count} frames at frame {frame} is longer than the clip; shorten it, or lengthen the clip")
     tokens = guides * latent.height * latent.width
     guided = replace(
@@ -119,20 +123,21 @@ def _crop_guides(node: Node) -> Outputs:
     return replace(positive, guide_tokens=0), replace(negative, guide_tokens=0), cropped
 
 
-def _encode_audio(node: Node) -> Outputs:
+def _encode_sound(node: Node) -> Outputs:
     audio = node.want("audio", Audio)
-    return (AudioLatent(sound.latents_of_samples(audio.samples, audio.sample_rate), audio.source),)
+    return (AudioLatent(_sound(node).latents_of_samples(audio.samples, audio.sample_rate), audio.source),)
 
 
-def _decode_audio(node: Node) -> Outputs:
-    latent = node.want("samples", AudioLatent)
-    return (Audio(sound.samples_of_latents(latent.length), sound.SAMPLE_RATE, sound.CHANNELS, latent.source),)
+def _decode_sound(node: Node) -> Outputs:
+    latent, sound = node.want("samples", AudioLatent), _sound(node)
+    return (Audio(sound.samples_of_latents(latent.length), sound.sample_rate, sound.channels, latent.source),)
 
 
 def _decode(node: Node) -> Outputs:
     latent = node.want("samples", VideoLatent)
-    count = FRAME_STEP * (latent.frames - 1) + 1
-    return (Images(count, latent.width * PIXEL_STEP, latent.height * PIXEL_STEP, latent.pictures, latent.text),)
+    cell = latent.cell
+    return (Images(cell.frames(latent.frames), latent.width * cell.pixel_step, latent.height * cell.pixel_step, latent.pictures, latent.text),)
+
 
 def _conditionings(node: Node) -> tuple[Conditioning, Conditioning]:
     return node.want("positive", Conditioning, Conditioning()), node.want("negative", Conditioning, Conditioning())
@@ -145,18 +150,16 @@ def _encode_text(node: Node) -> Outputs:
 
 def _lora(node: Node) -> Outputs:
     model, name = node.want("model", Model, Model()), str(node.value("lora_name"))
-    # The factor is in the file's metadata; Lightricks' names repeat it: `...-ref0.5.safetensors` is factor 2.
-    reference = re.search(r"-ref(0?\.\d+)", name)
+    # The factor is in the file's metadata; where names repeat it, the configuration says how.
+    reference = re.search(node.own.reference, name) if node.own.reference else None
     factor = max(1, round(1 / float(reference[1]))) if reference else 1
     return (replace(model, loras=(*model.loras, name), downscale=factor),)
 
 
-def _extra_pass(name: str, neutral: float) -> Rule:
-    """Rule of a guidance that runs the model once more a step unless its strength `name` is `neutral`."""
-    def apply(node: Node) -> Outputs:
-        model = node.want("model", Model, Model())
-        return (model if math.isclose(node.number(name), neutral) else replace(model, passes=model.passes + 1),)
-    return apply
+def _extra_pass(node: Node) -> Outputs:
+    """A guidance that runs the model once more a step unless its strength is neutral."""
+    model, own = node.want("model", Model, Model()), node.own
+    return (model if math.isclose(node.number(own.input), own.neutral) else replace(model, passes=model.passes + 1),)
 
 
 def guidance(node: Node) -> Guider:
@@ -176,7 +179,7 @@ def steps(node: Node) -> int:
     return schedule.steps if schedule else int(node.number("steps"))
 
 
-def _manual_sigmas(node: Node) -> Outputs:
+def _given_sigmas(node: Node) -> Outputs:
     return (Sigmas(max(len(re.findall(r"[-+]?(?:\d*\.*\d+)", str(node.value("sigmas")))) - 1, 0)),)
 
 
@@ -190,37 +193,29 @@ def _sample(node: Node) -> Outputs:
 
 
 RULES: dict[str, Rule] = {
-    "EmptyLTXVLatentVideo": _empty_video,
-    "LTXVEmptyLatentAudio": _empty_audio,
-    "LTXVConcatAVLatent": _join,
-    "LTXVSeparateAVLatent": _split,
-    "LTXVLatentUpsampler": _upsample,
-    "LTXVImgToVideo": _image_to_video,
-    "LTXVImgToVideoInplace": _image_inplace,
-    "LTXVAddGuide": _add_guide,
-    "LTXVCropGuides": _crop_guides,
-    "SetLatentNoiseMask": lambda node: (node.value("samples"),),
-    "LTXVAudioVAEEncode": _encode_audio,
-    "LTXVAudioVAEDecode": _decode_audio,
-    "VAEDecode": _decode,
-    "VAEDecodeTiled": _decode,
-    "CLIPTextEncode": _encode_text,
-    "LTXVConditioning": _conditionings,
-    "CheckpointLoaderSimple": lambda node: (Model(), Opaque("CLIP"), Opaque("VAE")),
-    "UNETLoader": lambda node: (Model(),),
-    "UnetLoaderGGUF": lambda node: (Model(),),   # of the node pack ComfyUI-GGUF
-    "LoraLoaderModelOnly": _lora,
-    "GetICLoRAParameters": lambda node: (IcParameters(node.want("iclora_model", Model, Model()).downscale),),
-    "LTXVSpatioTemporalGuidance": _extra_pass("scale", neutral=0.0),
-    "LTXVModalityGuidance": _extra_pass("modality_scale", neutral=1.0),
-    "CFGGuider": lambda node: (guidance(node),),
-    "LTXVDualCFGGuider": lambda node: (guidance(node),),
-    "BasicGuider": lambda node: (guidance(node),),
-    "RandomNoise": lambda node: (Noise(node.number("noise_seed")),),
-    "ManualSigmas": _manual_sigmas,
-    "LTXVScheduler": lambda node: (Sigmas(steps(node)),),
-    "BasicScheduler": lambda node: (Sigmas(steps(node)),),
-    "SamplerCustomAdvanced": _sample,
-    "KSampler": lambda node: _sample(node)[:1],
+    "empty_video": _empty_video,
+    "empty_sound": _empty_sound,
+    "join": _join,
+    "split": _split,
+    "upsample": _upsample,
+    "image_to_video": _image_to_video,
+    "first_frame": _first_frame,
+    "guide": _guide,
+    "crop_guides": _crop_guides,
+    "same": lambda node: (node.value(node.own.input),),
+    "encode_sound": _encode_sound,
+    "decode_sound": _decode_sound,
+    "decode": _decode,
+    "text": _encode_text,
+    "conditioning": _conditionings,
+    "load_model": lambda node: (Model(), Opaque("CLIP"), Opaque("VAE")),
+    "lora": _lora,
+    "lora_parameters": lambda node: (IcParameters(node.want("iclora_model", Model, Model()).downscale),),
+    "extra_pass": _extra_pass,
+    "guider": lambda node: (guidance(node),),
+    "noise": lambda node: (Noise(node.number("noise_seed")),),
+    "given_sigmas": _given_sigmas,
+    "computed_sigmas": lambda node: (Sigmas(steps(node)),),
+    "sampler": _sample,
 }
-"""class_type -> rule."""
+"""Kind -> rule."""

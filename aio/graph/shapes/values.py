@@ -6,11 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-FRAME_STEP = 8
-"""Video frames of a latent frame; the first one holds a single frame (LTX-2.3 video VAE, ComfyUI sd.py)."""
-
-PIXEL_STEP = 32
-"""Pixels of a latent cell in width and in height (LTX-2.3 video VAE, ComfyUI sd.py)."""
+from aio.fields.geometry import Latent
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +43,7 @@ class VideoLatent:
     """Frames and cells of a video latent.
 
     Attributes:
-        frames: latent frames, guides included. height, width: latent cells.
+        frames: latent frames, guides included. height, width: latent cells. cell: what one holds.
         guides: guide frames at the end. skipped: cells of guides that the model leaves out (reduced IC-LoRA grids).
         pictures: what it was conditioned on. text: the prompt that it was sampled with.
     """
@@ -55,6 +51,7 @@ class VideoLatent:
     frames: int
     height: int
     width: int
+    cell: Latent
     guides: int = 0
     skipped: int = 0
     pictures: tuple[Picture, ...] = ()

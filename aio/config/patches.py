@@ -1,0 +1,94 @@
+"""Patches of a composed configuration: their order by phase, and which of them a mode can take.
+
+A mode says what its graph has: nodes, ports, fields. The patch of another group that names what the mode lacks is not offered there: it is
+left out, with the fields that only it reads, and whoever plans or runs such a job is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from aio.config import templates, typed
+from aio.config.sections import Root
+from aio.fields import Field
+from aio.fields.amounts import KEY
+from aio.fields.conditions import Condition
+
+MODE = "mode"
+"""The group whose files say what a graph has. What its patches name must be there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """A named list of operation templates, applied where `when` holds.
+
+    Attributes:
+        source: the config file that it stands in. phase: the group among whose patches it is applied, its file's unless it says another.
+        lacks: what it names and the mode has not, as words; then it is not applied.
+    """
+
+    name: str = field(metadata=KEY)
+    operations: tuple[Mapping[str, Any], ...]
+    when: Condition | None = None
+    source: str = ""
+    phase: str = ""
+    lacks: tuple[str, ...] = ()
+
+    @property
+    def group(self) -> str:
+        """The config group of its file, empty for the command line."""
+        return group_of(self.source)
+
+    @property
+    def names(self) -> templates.Names:
+        """What its templates name."""
+        return templates.names(self.operations)
+
+
+def group_of(source: str) -> str:
+    """The config group of a file, `lora` of `lora/base/x.yaml`; empty for what is no file's name."""
+    return source.partition("/")[0] if "/" in source else ""
+
+
+def read(items: Mapping[str, Any], faults: list[str], conditions: Callable[[str, Any], Sequence[str]]) -> list[Patch]:
+    """The patches of a composed configuration as they are written. conditions: what is wrong with a condition at a key."""
+    made = []
+    for name, item in items.items():
+        body = item if isinstance(item, Mapping) else {"operations": item}
+        source, found = body.get("source") or "command line", list[str]()
+        patch = typed.read(dict[str, Patch], {name: {**body, "source": source, "operations": body.get("operations") or ()}}, "patches", found)[name]
+        faults += [f"{source}: {fault}" for fault in (*found, *(conditions(f"patches.{name}.when", patch.when) if not found else ()))]
+        made.append(patch)
+    return made
+
+
+def ordered(patches: Iterable[Patch], phases: Sequence[str]) -> list[Patch]:
+    """By phase, and within one as they were composed; those of the command line come last."""
+    def place(patch: Patch) -> int:
+        phase = patch.phase or patch.group
+        return phases.index(phase) if phase in phases else phases.index(MODE) if phase and MODE in phases else len(phases)
+
+    return sorted(patches, key=place)
+
+
+def marked(patches: Iterable[Patch], root: Root) -> list[Patch]:
+    """The patches, each with what the mode lacks for it. Those of the mode and of the command line are taken at their word."""
+    known = {"node": root.nodes, "port": root.ports, "field": {**root.values, **root.fields}}
+    found = []
+    for patch in patches:
+        named = patch.names
+        wanted = [(kind, name) for kind, names in (("node", named.nodes), ("port", named.ports), ("field", named.fields)) for name in sorted(names)]
+        lacks = [f"{kind} {name!r}" for kind, name in wanted if name not in known[kind]] if patch.group not in ("", MODE) else []
+        found.append(replace(patch, lacks=tuple(lacks)))
+    return found
+
+
+def kept(fields: Mapping[str, Field], patches: Collection[Patch]) -> dict[str, Field]:
+    """The mode's own fields, then those of other groups, without those that only patches read that are left out."""
+    read, idle = set[str](), set[str]()
+    for patch in patches:
+        (idle if patch.lacks else read).update(patch.names.fields, patch.when or ())
+    own = {name: field for name, field in fields.items() if group_of(field.source) in ("", MODE)}
+    return own | {name: field for name, field in fields.items() if name not in own and (name in read or name not in idle)}
