@@ -160,10 +160,10 @@ def test_a_job_of_a_sweep_ends_in_words_and_the_others_run(error, monkeypatch, t
 
     execute = PreviewEngine.execute
 
-    def unlucky(self, prompt, request, on_event, stop, **rest):
-        if request.values["seed"] == 1:
+    def unlucky(self, drawn, on_event, stop, **rest):
+        if drawn.request.values["seed"] == 1:
             raise error
-        return execute(self, prompt, request, on_event, stop, **rest)
+        return execute(self, drawn, on_event, stop, **rest)
 
     monkeypatch.setattr(PreviewEngine, "execute", unlucky)
     for more in ([], ["hydra/launcher=basic"]):

@@ -283,8 +283,10 @@ def test_copies_of_copies_do_not_fill_the_memory(tmp_path, capsys):
 
 def test_a_patch_knows_the_file_that_defined_it_in_this_composition(capsys):
     for model, file in (("fp8", "model/base/checkpoint.yaml"), ("gguf", "model/gguf.yaml")):
-        assert main(["plan", "mode=t2v", "preset=fast", f"model={model}", "prompt=x", "~nodes.checkpoint"]) == 2
-        assert f"{file}: weights[0]: no node named 'checkpoint'" in capsys.readouterr().err
+        composed = config.compose(["mode=t2v", "preset=fast", f"model={model}"])
+        assert {patch.name: patch.source for patch in composed.patches}["weights"] == file
+    assert main(["plan", "mode=t2v", "prompt=x", "~nodes.noise"]) == 2
+    assert "mode/base/ltx23.yaml: base[4]: no node named 'noise'" in capsys.readouterr().err
 
 
 def test_a_patch_of_an_own_file_that_replaces_another_is_the_own_files(tmp_path):

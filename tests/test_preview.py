@@ -147,20 +147,20 @@ def test_the_first_and_last_frame_of_keyframes_are_the_given_pictures(engine, so
     monkeypatch.setitem(globals(), "WIDTH", 512)
     monkeypatch.setitem(globals(), "HEIGHT", 512)
     samples = WORKFLOWS.parent / "samples"
-    given = Image.open(samples / "astronaut.png").convert("RGB").resize((512, 512))
-    given.save(tmp_path / "whole.png")
+    whole = Image.open(samples / "astronaut.png").convert("RGB").resize((512, 512))
+    whole.save(tmp_path / "whole.png")
     prompt, request = prepared("keyframe", engine, {**sources, "image": tmp_path / "whole.png"})
     made = pictures(engine.execute(given(request, prompt), ignore, Stop()).video)
     free = slice(56, int(512 * (1 - storyboard.PANEL_MAX)))   # between the badge and the caption
     for frame in (made[0], made[-1]):
-        assert similarity(frame[free], np.asarray(given)[free]) >= 0.95
+        assert similarity(frame[free], np.asarray(whole)[free]) >= 0.95
 
 
 def test_the_given_sound_is_in_the_file(engine, sources):
     prompt, request = prepared("lipsync", engine, sources)
     heard = read_sound(engine.execute(given(request, prompt), ignore, Stop()).video, 22050, 1)[0]
-    given = read_sound(sources["audio"], 22050, 1)[0][: len(heard)]
-    assert np.corrcoef(heard[: len(given)], given)[0, 1] > 0.9
+    sound = read_sound(sources["audio"], 22050, 1)[0][: len(heard)]
+    assert np.corrcoef(heard[: len(sound)], sound)[0, 1] > 0.9
 
 
 def test_generated_sound_is_a_quiet_seeded_bed_that_fades():

@@ -246,7 +246,7 @@ def test_an_output_that_is_not_there_is_named():
 def test_a_workflow_that_saves_no_video_is_refused():
     prompt = workflow("t2v")
     del prompt["43"]
-    with pytest.raises(WorkflowError, match="no SaveVideo"):
+    with pytest.raises(WorkflowError, match="saves no video; end it with SaveVideo"):
         clip(prompt)
 
 
@@ -322,7 +322,7 @@ def test_a_loaded_video_can_be_saved_as_it_is():
     }
     shapes = interpret(prompt, media, KINDS)
     assert isinstance(shapes["2"][0], Video)
-    assert result(prompt, shapes).frames == 121
+    assert result(prompt, shapes, KINDS).frames == 121
 
 
 @pytest.mark.parametrize(("frames", "fps", "latents"), [(121, 24, 126), (121, 25, 121), (9, 24, 9), (97, 30, 81), (241, 23.976, 251)])

@@ -27,7 +27,6 @@ from aio.config.sections import Mode, Node, Sections
 from aio.config.words import Words, picked, sort
 from aio.errors import AioError, ConfigError, nearest
 from aio.fields import TYPES, Field
-from aio.fields.conditions import Condition
 from aio.fields.formats import FORMATS
 from aio.fields.geometry import Clips, Latent
 from aio.machine import paths
@@ -46,7 +45,8 @@ class Config(Sections):
     Attributes:
         mode: name; title, summary: texts. workflow: API-format file.
         choices: group -> chosen file(s), e.g. preset, model, lora.
-        ports, patches: see aio.graph.patch. missing: patches of other groups whose nodes, ports or fields the mode lacks. stages: node id -> title, for progress. examples: sample jobs.
+        ports, patches: see aio.graph.patch. missing: patches of other groups whose nodes, ports or fields the mode lacks.
+        stages: node id -> title, for progress. examples: sample jobs.
         output_dir, output_name: where results go.
     """
 

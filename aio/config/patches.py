@@ -60,7 +60,7 @@ def read(items: Mapping[str, Any], faults: list[str], conditions: Callable[[str,
         source, found = body.get("source") or "command line", list[str]()
         patch = typed.read(dict[str, Patch], {name: {**body, "source": source, "operations": body.get("operations") or ()}}, "patches", found)[name]
         faults += [f"{source}: {fault}" for fault in (*found, *(conditions(f"patches.{name}.when", patch.when) if not found else ()))]
-        made.append(patch)
+        made += [] if found else [patch]
     return made
 
 

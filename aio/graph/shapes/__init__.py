@@ -2,8 +2,8 @@
 
 `interpret` walks a patched prompt in dependency order and gives every node's outputs as small frozen values (values.py).
 The rules of sampling.py and footage.py copy the arithmetic of ComfyUI's nodes, for the classes that the configuration's `kinds` names;
-all other nodes hand on what they receive, by the type of the output. Pure: it opens no file, asks for media by name, and needs neither ComfyUI nor PyAV. The preview
-engine draws from it; the plan and the GPU seconds are read from it.
+all other nodes hand on what they receive, by the type of the output. Pure: it opens no file, asks for media by name, and needs neither
+ComfyUI nor PyAV. The preview engine draws from it; the plan and the GPU seconds are read from it.
 """
 
 from __future__ import annotations
