@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -63,30 +61,22 @@ class PreviewEngine:
         import av
 
         target = self._target(request.prefix)
-        part, kept = target.with_name(f".{target.name}.part"), None
+        stop.check()
+        known = shapes.interpret(prompt, lambda name: self._facts(name, request), schema.load())
+        clip, work = shapes.result(prompt, known), shapes.samplers(prompt, known)
+        stages = {node: request.config.stages[node] for node in known if node in request.config.stages}
+        progress = _Progress(stages, work, on_event)
+        board, sound = self._drawn(clip, work, request)
+        frames, part = _watched(board.frames(), clip.frames, progress, stop), None
         try:
-            stop.check()
-            known = shapes.interpret(prompt, lambda name: self._facts(name, request), schema.load())
-            clip, work = shapes.result(prompt, known), shapes.samplers(prompt, known)
-            stages = {node: request.config.stages[node] for node in known if node in request.config.stages}
-            progress = _Progress(stages, work, on_event)
-            board, sound = self._drawn(clip, work, request)
-            frames = _watched(board.frames(), clip.frames, progress, stop)
-            try:
-                target.parent.mkdir(parents=True, exist_ok=True)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with whole.filled(target, keep=whole.mp4) as (_, part):   # finished, it stays also where it cannot get its name
                 write_mp4(part, frames, board.size, clip.fps, sound, clip.sample_rate, options=CODEC | _quality(prompt), metadata=metadata)
                 stop.check()
-                os.replace(part, target)
-            except OSError as error:
-                if whole.mp4(part):   # finished, and cannot get its name
-                    kept = part
-                raise OutputError(f"{write_failure(error, target)}{outputs.kept(kept, Path()) if kept else ''}") from error
-            except av.error.FFmpegError as error:
-                raise EngineError(f"a {clip.width}x{clip.height} preview cannot be written: {error.strerror}") from error
-        finally:
-            with contextlib.suppress(OSError):
-                if kept is None:
-                    part.unlink()
+        except OSError as error:
+            raise OutputError(f"{write_failure(error, target)}{outputs.kept(part, Path()) if part else ''}") from error
+        except av.error.FFmpegError as error:
+            raise EngineError(f"a {clip.width}x{clip.height} preview cannot be written: {error.strerror}") from error
         return Artifacts(
             video=target.resolve(), width=clip.width, height=clip.height, frames=clip.frames, fps=clip.fps, seconds=clip.seconds,
             sample_rate=clip.sample_rate, engine=f"{self.name} {self.revision}", timings=progress.timings(),
