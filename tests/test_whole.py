@@ -72,6 +72,7 @@ def test_a_text_that_is_no_utf8_is_written_escaped(tmp_path):
     assert (tmp_path / "a").read_bytes() == b"x\\udcffy"
 
 
+MOVES = ("os.replace", "os.rename", "shutil.move", "tempfile.mkstemp", "tempfile.NamedTemporaryFile")
 ALLOWED = {
     "machine.whole", "machine.links",
     "stop",                     # below machine: a word in a file of the temporary folder
@@ -85,7 +86,6 @@ def test_no_other_module_moves_a_file_to_its_name():
     for path in AIO.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             called = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
-            moves = called in ("os.replace", "os.rename", "shutil.move", "tempfile.mkstemp", "tempfile.NamedTemporaryFile") or called.endswith(".rename")
-            if moves or (called.endswith(".replace") and len(node.args) == 1 and not node.keywords):
+            if called in MOVES or called.endswith(".rename") or (called.endswith(".replace") and len(node.args) == 1 and not node.keywords):
                 found.add(path.relative_to(AIO).with_suffix("").as_posix().replace("/", "."))
     assert found <= ALLOWED and {"machine.whole", "stop"} <= found

@@ -26,10 +26,8 @@ def read(path: Path) -> Mapping[str, Any]:
     Raises:
         MediaError: the file holds none.
     """
-    found = sidecar.read(path).data
-    if not isinstance(found.get("mode"), str):
-        raise MediaError(f"{path}: its recipe is damaged: it names no mode")
-    return found
+    found = sidecar.read(path)
+    return {**found.data, "mode": found.mode}
 
 
 def command(recipe: Mapping[str, Any], offered: Catalogue, near: Path) -> str:
