@@ -160,6 +160,7 @@ def test_check_fails_where_a_constant_has_no_entry(tmp_path, monkeypatch, capsys
     assert "  crf is 19: no entry of conf/official/record/ltx23.yaml speaks of it" in capsys.readouterr().out
 
 
+@pytest.mark.slow   # .ci/run runs `aio check`, which does the same
 def test_every_mode_and_preset_of_aio_has_a_record_and_the_whole_of_it_holds():
     rows = list(fidelity.rows(config.choices("mode")))
     assert [row.mode for row in rows] == [*config.choices("mode"), "all"]

@@ -54,7 +54,7 @@ def test_a_signal_at_any_moment_stops_a_command_or_leaves_it_done(words, tmp_pat
     began = time.monotonic()
     started(tmp_path / "whole", *words).communicate(timeout=120)
     span = time.monotonic() - began
-    for number in range(8):
+    for number in range(3):   # `make trust` sends them at hundreds
         place = tmp_path / str(number)
         place.mkdir()
         process = started(place, *words)

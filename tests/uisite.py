@@ -1,6 +1,10 @@
 """A page to test: served by this process, with a mode of one's own, and with runs that a test can hold."""
 
+import atexit
+import functools
 import os
+import shutil
+import tempfile
 import threading
 import time
 from contextlib import contextmanager
@@ -60,6 +64,13 @@ patches:
     return folder
 
 
+@functools.cache
+def _mine() -> Path:
+    folder = tempfile.mkdtemp(prefix="aio-mine-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return seventh(Path(folder))
+
+
 @contextmanager
 def site(folder: Path, *overrides: str, **options):
     """A served page: url, outputs, inbox, floor and blocks. Its files lie in `folder`; options are launch's."""
@@ -69,7 +80,7 @@ def site(folder: Path, *overrides: str, **options):
     before = os.environ.get("GRADIO_TEMP_DIR")
     os.environ["GRADIO_TEMP_DIR"] = str(folder / "cache")
     floor, outputs = Floor(), folder / "outputs"
-    mine = seventh(folder / "mine")
+    mine = _mine()   # the same for every page of this process, so that its modes are composed once
     offered, faults = catalogue.read(["engine=preview", f"output.dir={outputs}", *overrides], [mine])
     assert not faults
     app, url, _ = launch(offered, runner=floor, prevent_thread_lock=True, **{"quiet": True, **options})
