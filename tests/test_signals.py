@@ -83,7 +83,7 @@ def test_a_run_under_way_stops_within_seconds_and_removes_what_it_wrote(number, 
     out, err = process.communicate(timeout=20)
     assert process.returncode == 130 and out == ""
     assert err.splitlines()[-1] == "aio: cancelled; nothing half done is left"
-    assert not files(tmp_path, "*.mp4*")
+    assert not files(tmp_path, "*.mp4*") and not files(tmp_path, "*.part")
 
 
 def test_while_aio_is_imported_a_signal_ends_it_with_one_word(tmp_path):

@@ -20,6 +20,7 @@ import uisite
 
 pytest.importorskip("gradio")
 
+from aio.cli import main
 from aio.command import parse
 from aio.config import compose
 from aio.config.page import Upload
@@ -569,9 +570,14 @@ def test_a_proxy_of_the_environment_does_not_come_between_the_page_and_itself(tm
     ({"AIO_UI_AUTH": SECRET}, [], "AIO_UI_AUTH: this is no name with a password; give name:password"),
     ({}, ["ui.auth="], "ui.auth: this is no name with a password"),
 ])
-def test_a_page_that_cannot_be_served_says_why_in_words(tmp_path, env, words, said):
-    run = aio(tmp_path, "ui", "engine=preview", *words, TMPDIR=str(tmp_path), **env)
-    assert run.returncode in (1, 2) and said in run.stderr and "Traceback" not in run.stderr and SECRET not in run.stderr
+def test_a_page_that_cannot_be_served_says_why_in_words(tmp_path, env, words, said, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.delenv("GRADIO_TEMP_DIR", raising=False)
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    code, err = main(["ui", "engine=preview", *words]), capsys.readouterr().err
+    assert code in (1, 2) and said in err and "Traceback" not in err and SECRET not in err
 
 
 # Its files
