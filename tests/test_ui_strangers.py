@@ -563,8 +563,13 @@ def test_a_proxy_of_the_environment_does_not_come_between_the_page_and_itself(tm
     assert run.stdout.startswith("http://127.0.0.1"), run.stderr
 
 
+def test_an_address_that_is_not_this_machines_is_told_in_words(tmp_path):
+    run = aio(tmp_path, "ui", "engine=preview", TMPDIR=str(tmp_path), GRADIO_SERVER_NAME="192.0.2.77")
+    assert run.returncode in (1, 2) and "the page cannot be served at 192.0.2.77: its ports are taken, or this is no address" in run.stderr
+    assert "Traceback" not in run.stderr
+
+
 @pytest.mark.parametrize(("env", "words", "said"), [
-    ({"GRADIO_SERVER_NAME": "192.0.2.77"}, [], "the page cannot be served at 192.0.2.77: its ports are taken, or this is no address"),
     ({"GRADIO_TEMP_DIR": "/dev/null/x"}, [], "set GRADIO_TEMP_DIR to another folder"),
     ({}, ["output.dir=/dev/null/x"], "output.dir: cannot write /dev/null/x"),
     ({"AIO_UI_AUTH": SECRET}, [], "AIO_UI_AUTH: this is no name with a password; give name:password"),
