@@ -25,7 +25,7 @@ from aio.command.usage import expect, unknown
 from aio.config import Config
 from aio.errors import AioError, Cancelled, ConfigError, InputError
 from aio.job import Job
-from aio.machine import faults, folders, paths, signals, terminal
+from aio.machine import faults, folders, paths, signals, terminal, whole
 from aio.machine.faults import report
 from aio.values import Event
 
@@ -205,7 +205,7 @@ def _regenerate(command: Command) -> int:
     found = location.find(command.compose().comfyui)
     if found is None:
         raise ConfigError("check --regenerate-schema needs ComfyUI: run `python -m aio setup`, or set AIO_COMFYUI_DIR")
-    FILE.write_text(describe.regenerate(found.path, folders.ROOT / "nodes"), encoding="utf-8")
+    whole.write(FILE, describe.regenerate(found.path, folders.ROOT / "nodes"))
     terminal.made(FILE)
     return 0
 

@@ -1,7 +1,8 @@
-"""The protocol that every engine follows."""
+"""The protocol that every engine follows, and the clock by which engines tell how far a run is."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -10,7 +11,7 @@ from typing import Protocol
 from aio.config import Config
 from aio.graph.draw import Drawn
 from aio.stop import Stop
-from aio.values import Artifacts, OnEvent
+from aio.values import Artifacts, Event, OnEvent
 
 NO_METADATA: Mapping[str, str] = MappingProxyType({})
 
@@ -51,3 +52,38 @@ class Engine(Protocol):
             Cancelled: the stop's. EngineError, OutputError, WorkflowError. Nothing partial is left behind.
         """
         ...
+
+
+class Timer:
+    """Times the stages of a run, and tells them and their steps as events with the time that is left.
+
+    Attributes:
+        stage: title of the last stage that opened.
+    """
+
+    def __init__(self, on_event: OnEvent):
+        self.stage, self._on_event, self._opened = "", on_event, list[tuple[str, float]]()
+        self.begin()
+
+    def begin(self) -> None:
+        """Count the time left from now on: what went before says nothing of it."""
+        self._began = time.monotonic()
+
+    def open(self, title: str, fraction: float, steps: int = 0) -> None:
+        """A stage begins. fraction: share of the whole that is done. steps: how many it has."""
+        self.stage = title
+        self._opened.append((title, time.monotonic()))
+        self.tell("stage", fraction, 0, steps)
+
+    def tell(self, kind: str, fraction: float, step: int = 0, steps: int = 0) -> None:
+        """Tell how far the stage is."""
+        elapsed = time.monotonic() - self._began
+        left = elapsed * (1 - fraction) / fraction if fraction > 0 else None
+        self._on_event(Event(kind, self.stage, self.stage, step, steps, fraction, left))
+
+    def timings(self) -> dict[str, float]:
+        """Stage title -> seconds; stages of the same title are added up."""
+        ends, seconds = [*(start for _, start in self._opened[1:]), time.monotonic()], dict[str, float]()
+        for (title, start), end in zip(self._opened, ends, strict=False):   # none is open where no stage has a node that ran
+            seconds[title] = seconds.get(title, 0.0) + end - start
+        return seconds

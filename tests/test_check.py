@@ -12,7 +12,7 @@ from aio.graph import schema, workflow
 MODES = config.choices("mode")
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", [MODES[0], *(pytest.param(mode, marks=pytest.mark.slow) for mode in MODES[1:])])   # .ci/run checks all
 def test_every_graph_of_a_mode_is_sound(mode):
     rows = list(check.check([mode]))
     assert not [(row.variant, row.faults) for row in rows if row.faults]

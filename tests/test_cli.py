@@ -134,13 +134,13 @@ def test_ctrl_c_removes_the_partial_file(tmp_path):
     words = ["mode=t2v", "prompt=x", "width=1920", "height=1088", "seconds=20", "engine=preview", f"output.dir={tmp_path / 'out'}"]
     process = subprocess.Popen([sys.executable, "-m", "aio", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env)
     deadline = time.monotonic() + 60
-    while not list(tmp_path.glob("tmp/**/*.mp4*")) and time.monotonic() < deadline:
+    while not list(tmp_path.glob("tmp/*/output/aio/.*.part")) and time.monotonic() < deadline:
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=30)
     assert process.returncode == 130, err
     assert out == "" and "cancelled" in err and "Traceback" not in err
-    assert not list(tmp_path.glob("**/*.mp4*")) and not list(tmp_path.glob("out/*"))
+    assert not list(tmp_path.glob("**/*.mp4*")) and not list(tmp_path.rglob("*.part")) and not list(tmp_path.glob("out/*"))
 
 
 def test_help_shows_modes_fields_presets_loras_and_examples(capsys):

@@ -22,6 +22,7 @@ from sections import section
 from aio.config.download import Download
 from aio.errors import Cancelled, ConfigError, ModelMissing, OutputError
 from aio.graph.models import ModelRef
+from aio.machine import whole
 from aio.weights import download
 from aio.weights.registry import cache as disk
 from aio.weights.registry import status
@@ -491,14 +492,14 @@ def test_one_disk_for_both_must_have_room_for_both(tmp_path, hub, monkeypatch):
     ],
 )
 def test_each_fault_of_a_disk_has_its_own_words_and_remedy(number, words, tmp_path, hub, monkeypatch):
-    real = Path.write_bytes
+    real = whole.part
 
-    def fails(self, data):
-        if "/models/" in str(self):
-            raise OSError(number, os.strerror(number), str(self))
-        return real(self, data)
+    def fails(folder, **rest):
+        if "/models/" in str(folder):
+            raise OSError(number, os.strerror(number), str(folder))
+        return real(folder, **rest)
 
-    monkeypatch.setattr(Path, "write_bytes", fails)
+    monkeypatch.setattr(whole, "part", fails)
     with pytest.raises(OutputError, match=re.escape(words)) as error:
         ensure([REF], {NAME: entry()}, tmp_path / "models")
     assert str(tmp_path / "models") in str(error.value) and hub.gets() == []
@@ -560,7 +561,7 @@ def test_a_models_folder_that_may_only_be_read_works_and_says_that_it_is_checked
     def fails(*_):
         raise OSError(errno.EROFS, "Read-only file system", "x")
 
-    monkeypatch.setattr(disk, "write", fails)
+    monkeypatch.setattr(whole, "write", fails)
     events = []
     ensure([REF], {NAME: entry()}, tmp_path / "models", events.append)
     assert any("mounted read-only" in event.message and "checks these files anew" in event.message for event in events)

@@ -63,9 +63,9 @@ def test_half_files_go_at_the_next_run_and_young_ones_stay(home, capsys):
         aged(out / ".aio-0123456789abcdef.part", 25), aged(out / "sweeps" / "a" / ".aio-1.part", 25),
         aged(out / "sweeps" / "a" / "7" / ".aio-2.part", 25), aged(work / "0123456789ab_00001_.mp4", 25, half),
         aged(work / ".0123456789ab_preview.mp4.part", 25), aged(work / ".0123456789ab.lock", 25),
-        aged(staged / ".a1b2c3d4.wav", 25),
+        aged(staged / ".aio-a1b2c3d4.part", 25),
     ]
-    young = [aged(out / ".aio-3.part", 23), aged(work / "fedcba987654_00001_.mp4", 23, half), aged(staged / ".e5f6a7b8.wav", 23),
+    young = [aged(out / ".aio-3.part", 23), aged(work / "fedcba987654_00001_.mp4", 23, half), aged(staged / ".aio-e5f6a7b8.part", 23),
              aged(staged / "0123456789abcdef.wav", 25)]
     others = [aged(out / "aio-4.part", 99), aged(out / ".aio-5.part.txt", 99), aged(work / "mine.mp4", 99), aged(work / "x_00001_.mp4", 99),
               aged(home / ".aio-6.part", 99), aged(out / "deep" / ".aio-7.part", 99)]

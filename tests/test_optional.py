@@ -58,7 +58,7 @@ def test_a_stage_of_a_sampler_without_steps_is_no_failure():
 
     progress = _Progress({"1": "Sampling"}, [SamplerFacts("1", "", 0, 1, 100, 0)], lambda event: None)
     progress.reach(1.0)
-    assert list(progress.timings()) == ["Sampling"]
+    assert list(progress.timer.timings()) == ["Sampling"]
 
 
 @pytest.mark.comfyui

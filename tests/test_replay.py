@@ -13,8 +13,8 @@ from aio import config, replay
 from aio.cli import main
 from aio.command import parse
 from aio.errors import ConfigError, InvalidParams, MediaError
+from aio.machine import shell
 from aio.recipe import provenance
-from aio.replay import shell
 
 ROOT = Path(__file__).resolve().parent.parent
 TEXTS = [

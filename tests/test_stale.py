@@ -26,7 +26,7 @@ def aged(path, days):
 
 
 def test_old_copies_go_and_young_ones_stay(tmp_path):
-    old = [aged(tmp_path / "aio" / name, 31) for name in ("0123456789abcdef.png", "0123456789abcdef-256x256-9f-24fps.mp4", ".a1b2c3d4.wav")]
+    old = [aged(tmp_path / "aio" / name, 31) for name in ("0123456789abcdef.png", "0123456789abcdef-256x256-9f-24fps.mp4", ".aio-a1b2c3d4.part")]
     young = aged(tmp_path / "aio" / "fedcba9876543210.png", 29)
     assert sorted(stale.remove_stale(tmp_path, 30 * DAY)) == sorted(old)
     assert young.exists() and not any(path.exists() for path in old)

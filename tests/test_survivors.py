@@ -196,7 +196,7 @@ def test_a_storyboard_that_is_finished_and_cannot_get_its_name_is_kept_and_named
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.setattr("aio.engines._engines", {})
-    monkeypatch.setattr("aio.preview.engine.os.replace", refuse)
+    monkeypatch.setattr("aio.machine.whole.os.replace", refuse)
     assert main(["mode=t2v", "prompt=x", "engine=preview", "width=256", "height=256", "seconds=0.4", f"output.dir={tmp_path / 'out'}"]) == 1
     said = capsys.readouterr().err
     (kept,) = (tmp_path / f"aio-{os.getuid()}" / "output" / "aio").glob(".*.part")

@@ -1,12 +1,18 @@
 """A page to test: served by this process, with a mode of one's own, and with runs that a test can hold."""
 
+import atexit
+import functools
 import os
+import shutil
+import tempfile
 import threading
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+from aio import config as configuration
 from aio.config import WORKFLOWS
 from aio.run import run
 
@@ -60,18 +66,37 @@ patches:
     return folder
 
 
+@functools.cache
+def _mine() -> Path:
+    folder = tempfile.mkdtemp(prefix="aio-mine-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return seventh(Path(folder))
+
+
+@functools.cache
+def _catalogue(overrides: tuple[str, ...]):
+    """What a page offers: composed once in a process, for the pages of all tests differ in `ui` and in where results go."""
+    from aio.ui import catalogue
+
+    offered, faults = catalogue.read(["engine=preview", *overrides], [_mine()])
+    assert not faults
+    return offered
+
+
 @contextmanager
 def site(folder: Path, *overrides: str, **options):
     """A served page: url, outputs, inbox, floor and blocks. Its files lie in `folder`; options are launch's."""
-    from aio.ui import catalogue
     from aio.ui.serving import launch
 
     before = os.environ.get("GRADIO_TEMP_DIR")
     os.environ["GRADIO_TEMP_DIR"] = str(folder / "cache")
     floor, outputs = Floor(), folder / "outputs"
-    mine = seventh(folder / "mine")
-    offered, faults = catalogue.read(["engine=preview", f"output.dir={outputs}", *overrides], [mine])
-    assert not faults
+    mine, words = _mine(), ("engine=preview", f"output.dir={outputs}", *overrides)
+    offered = _catalogue(tuple(word for word in overrides if not word.startswith("ui")))
+    own = configuration.compose([*words, f"mode={next(iter(offered.modes))}"], [mine])
+    modes = {name: replace(mode, ui=own.ui, output=own.output, output_dir=own.output_dir, choices={**mode.choices, "ui": own.choices["ui"]})
+             for name, mode in offered.modes.items()}
+    offered = replace(offered, overrides=words, modes=modes, page=own.ui)
     app, url, _ = launch(offered, runner=floor, prevent_thread_lock=True, **{"quiet": True, **options})
     blocks = app.get_blocks()
     try:

@@ -13,7 +13,7 @@ from aio.check.constants import Constant
 from aio.check.fidelity import Entry, Record
 from aio.config import Config
 from aio.errors import ConfigError
-from aio.machine import folders
+from aio.machine import folders, whole
 
 FILE = folders.ROOT / "docs" / "FIDELITY.md"
 
@@ -46,7 +46,7 @@ def write() -> Path:
     if not FILE.parent.is_dir():
         raise ConfigError("check --fidelity writes docs/FIDELITY.md, which only a checkout of aio has: git clone it")
     text = document()
-    FILE.write_text(text, encoding="utf-8")
+    whole.write(FILE, text)
     return FILE
 
 

@@ -123,7 +123,7 @@ class ComfyUIEngine:
                 made = asyncio.run(self._execute(library, stop, drawn, progress, metadata))
             done = True   # a stop that comes now is too late: the clip is there
             video = files.video(made, drawn, on_event)
-            facts = artifacts(video, f"{self.name} {self.revision}", progress.timings(), boot.card())
+            facts = artifacts(video, f"{self.name} {self.revision}", progress.timer.timings(), boot.card())
             tagged(video, drawn, on_event)
             return facts
         except failures.OutOfMemory:
@@ -173,7 +173,7 @@ class ComfyUIEngine:
             if node_id == output and failures.no_room(cause):
                 raise write_failure(cause, self.folders.output) from None
             # From None: a traceback's frames hold the tensors that filled the memory. The log has it.
-            raise failures.failed(cause, node_id, prompt, progress.stage, progress.stages, self.folders.log) from None
+            raise failures.failed(cause, node_id, prompt, progress.timer.stage, progress.stages, self.folders.log) from None
         return executor.history_result["outputs"]
 
 

@@ -6,11 +6,11 @@ it; cached nodes weigh nothing. Pure: it needs no ComfyUI, and is given as handl
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from aio.engine import Timer
 from aio.errors import AioError
 from aio.graph.draw import Drawn
 from aio.graph.duration import SHARES
@@ -48,7 +48,7 @@ class Progress:
         stopped: whether the run is to stop. interrupt: tells ComfyUI so.
 
     Attributes:
-        stage: title of the last stage that opened. executed, cached: node ids.
+        timer: knows the stage and the timings. executed, cached: node ids.
     """
 
     name, enabled = "aio", True
@@ -63,35 +63,27 @@ class Progress:
     ):
         self.weights, self.stages, self.on_event = dict(weights), stages, on_event
         self.stopped, self.interrupt = stopped, interrupt
-        self.stage = ""
         self.failure: BaseException | None = None
         self.executed: list[str] = []
         self.cached: frozenset[str] = frozenset()
-        self.began, self.opened = time.monotonic(), list[tuple[str, float]]()
+        self.timer = Timer(self._send)
         self._done, self._node, self._part, self._registry = 0.0, "", 0.0, None
 
     def open(self, title: str) -> None:
         """Open a stage that is no node's, such as starting ComfyUI. The time left counts from the next event on."""
-        self._open(title)
-        self.began = time.monotonic()
+        self.timer.open(title, self.fraction())
+        self.timer.begin()
 
     def skip(self, cached: Iterable[str]) -> None:
         """Leave out nodes whose results are there already."""
         self.cached = frozenset(cached)
         self.weights = {node_id: weight for node_id, weight in self.weights.items() if node_id not in self.cached}
-        self.began = time.monotonic()
+        self.timer.begin()
 
     def fraction(self) -> float:
         """Share of the work that is done, 0 to 1."""
         total = sum(self.weights.values()) or 1.0
         return min(1.0, (self._done + self.weights.get(self._node, 0.0) * self._part) / total)
-
-    def timings(self) -> dict[str, float]:
-        """Stage title -> seconds; stages of the same title are added up."""
-        ends, seconds = [*(start for _, start in self.opened[1:]), time.monotonic()], dict[str, float]()
-        for (title, start), end in zip(self.opened, ends, strict=False):   # none is open where no stage has a node that ran
-            seconds[title] = seconds.get(title, 0.0) + end - start
-        return seconds
 
     def running(self) -> str:
         """The node that started last, empty before the first."""
@@ -122,7 +114,7 @@ class Progress:
         self.executed.append(node_id)
         self._node, self._part = node_id, 0.0
         if node_id in self.stages:
-            self._open(self.stages[node_id])
+            self.timer.open(self.stages[node_id], self.fraction())
 
     def update_handler(self, node_id: str, value: float, max_value: float, state: Any, prompt_id: str, image: Any = None) -> None:
         """A node made a step."""
@@ -133,7 +125,7 @@ class Progress:
             self._part = min(1.0, value / max_value)
             # Another node's bar, say of loading, moves the whole but is no step of the stage.
             steps = (int(value), int(max_value)) if node_id in self.stages else (0, 0)
-            self._tell("step", *steps)
+            self.timer.tell("step", self.fraction(), *steps)
 
     def finish_handler(self, node_id: str, state: Any, prompt_id: str) -> None:
         """A node ends, or was cached."""
@@ -151,16 +143,6 @@ class Progress:
     def _shown(self, node_id: str) -> str:
         """The workflow's node that an expanded one stands for."""
         return self._registry.dynprompt.get_display_node_id(node_id) if self._registry else node_id
-
-    def _open(self, title: str) -> None:
-        self.stage = title
-        self.opened.append((title, time.monotonic()))
-        self._tell("stage")
-
-    def _tell(self, kind: str, step: int = 0, steps: int = 0) -> None:
-        fraction, elapsed = self.fraction(), time.monotonic() - self.began
-        left = elapsed * (1 - fraction) / fraction if fraction > 0 else None
-        self._send(Event(kind, self.stage, self.stage, step, steps, fraction, left))
 
     def _send(self, event: Event) -> None:
         if self.failure is not None:

@@ -11,11 +11,11 @@ from typing import Any
 
 from aio.config import files
 from aio.config.places import CONF
+from aio.config.quoting import TEMPLATE
 from aio.config.sections import Root
 from aio.errors import ConfigError, nearest
 
-_PACKAGE = re.compile(r"\A(?:#[^\n]*\n)*?#\s*@package\s+(\S+)")
-_TEMPLATE = re.compile(r"\$\{\w+:([^{}]*)\}|\$\{values\.(\w+)\}")
+_VALUE = re.compile(r"\$\{values\.(\w+)\}")
 
 
 def named(faults: Sequence[str], read: Sequence[str], config_dirs: Sequence[Path], typed: Collection[str]) -> list[str]:
@@ -41,10 +41,11 @@ def _shown(file: Path) -> str:
 
 def _of(file: Path, config_dirs: Sequence[Path]) -> tuple[str, Mapping[str, Any]]:
     """Package and content of a file."""
+    from aio.config import sources
+
     text, data = files.read(file)
-    header = _PACKAGE.match(text)
     folder = next((folder for folder in (CONF, *config_dirs) if file.is_relative_to(folder)), file.parent)
-    package = header[1] if header else ".".join(file.parent.relative_to(folder).parts)
+    package = sources.header(text)["package"] or ".".join(file.parent.relative_to(folder).parts)
     return "" if package == "_global_" else package, data
 
 
@@ -98,5 +99,6 @@ def _names(data: Any, key: str = "") -> Iterator[str]:
         for item in data:
             yield from _names(item)
     elif isinstance(data, str):
-        for match in _TEMPLATE.finditer(data):
-            yield from (name.strip() for name in (match[1] or match[2] or "").split(","))
+        yield from _VALUE.findall(data)
+        for _, names in TEMPLATE.findall(data):
+            yield from (name.strip() for name in names.split(","))

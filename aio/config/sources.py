@@ -34,6 +34,15 @@ def state(file: str) -> tuple[int, int] | None:
     return status.st_mtime_ns, status.st_size
 
 
+def header(text: str) -> dict[str, str | None]:
+    """What the head of a file says, as Hydra reads it: `package`, None where it names none.
+
+    Raises:
+        ValueError: it is no header.
+    """
+    return ConfigSource._get_header_dict(text[:512])
+
+
 class FileConfigSource(file_config_source.FileConfigSource):   # Hydra's registry tells classes apart by their names
     """Hydra's own, but for bounds and checks, and it parses a file again only when its time or size changed.
 
@@ -60,20 +69,20 @@ class FileConfigSource(file_config_source.FileConfigSource):   # Hydra's registr
         path = Path(self.path, self._normalize_file_name(config_path))
         text, data = files.read(path)
         try:
-            header = self._get_header_dict(text[:512])
+            head = header(text)
         except ValueError as error:
             raise ConfigError(f"{path}: {error}; the first line of a mode is `# @package _global_`") from None
         if Path(self.path) != CONF:
-            foreign.check(str(path), config_path.rpartition("/")[0], header["package"], data)
+            foreign.check(str(path), config_path.rpartition("/")[0], head["package"], data)
             defaults.check(config_path, [CONF, Path(self.path)])
-        for section in ("patches", "fields") if header["package"] == "_global_" else ():
+        for section in ("patches", "fields") if head["package"] == "_global_" else ():
             if isinstance(data.get(section), dict):
                 data[section] = {name: _signed(item, f"{config_path}.yaml") for name, item in data[section].items()}
         try:
             config = OmegaConf.create(data)
         except OmegaConfBaseException as error:
             raise ConfigError(f"{path}: {str(error).splitlines()[0]}") from None
-        return ConfigResult(config=config, path=self.full_path(), provider=self.provider, header=header)
+        return ConfigResult(config=config, path=self.full_path(), provider=self.provider, header=head)
 
 
 def _signed(item: Any, source: str) -> Any:

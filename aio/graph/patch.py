@@ -24,6 +24,7 @@ import jsonpatch
 import jsonpointer
 
 from aio.config import Config
+from aio.config.quoting import TEMPLATE
 from aio.errors import ConfigError, PatchError, nearest
 from aio.fields.conditions import holds
 from aio.fields.geometry import FUNCTIONS
@@ -31,7 +32,6 @@ from aio.graph import workflow
 from aio.job import Request
 from aio.values import Operation, Prompt
 
-_TEMPLATE = re.compile(r"\$\{(\w+):([^{}]*)\}")
 COPIED_MAX = 1_000_000
 """Bytes by which the `copy` operations of a patch may let a graph grow. Ours copy links of 10 bytes."""
 
@@ -115,10 +115,10 @@ class _Scope:
             return [self.fill(item) for item in template]
         if not isinstance(template, str):
             return template
-        whole = _TEMPLATE.fullmatch(template)
+        whole = TEMPLATE.fullmatch(template)
         if whole:
             return self.call(whole[1], whole[2].split(","))
-        return _TEMPLATE.sub(lambda match: str(self.call(match[1], match[2].split(","))), template)
+        return TEMPLATE.sub(lambda match: str(self.call(match[1], match[2].split(","))), template)
 
     def call(self, name: str, args: list[str]) -> Any:
         function: Any = self.lookup(FUNCTIONS, name, "function") if name not in WORDS else None
@@ -174,7 +174,7 @@ def names(template: Any) -> set[str]:
     if isinstance(template, (list, tuple)):
         return set().union(*(names(item) for item in template))
     found: set[str] = set()
-    for function, args in _TEMPLATE.findall(template if isinstance(template, str) else ""):
+    for function, args in TEMPLATE.findall(template if isinstance(template, str) else ""):
         if function == "pick":
             found.update(args.split(",")[1:])
         elif function not in ("node", "pointer", "port"):

@@ -26,35 +26,80 @@ BOXES = 10_000
 
 
 @contextmanager
-def part(folder: Path) -> Iterator[tuple[IO[bytes], Path]]:
+def part(folder: Path, *, name: str = "", keep: Callable[[Path], bool] = lambda path: False) -> Iterator[tuple[IO[bytes], Path]]:
     """A new hidden file in `folder`, held while it is open. At the end it is closed, and gone unless it got another name.
+
+    Args:
+        name: makes it the same file each time, over what a killed writer left; for those who hold a lock on the folder.
+        keep: whether it stays all the same where an OSError ends the block.
 
     Raises:
         OSError: it cannot be made or closed.
     """
-    path = folder / f".aio-{secrets.token_hex(8)}.part"
-    with open(path, "xb") as file:   # with the modes of any new file: widening those of mkstemp is refused by some disks
+    path, kept = hidden(folder, name), False
+    with open(path, "wb" if name else "xb") as file:   # with the modes of any new file: widening those of mkstemp is refused by some disks
         try:
             hold(file)
             yield file, path
             file.close()
+        except OSError:
+            kept = keep(path)
+            raise
         finally:
             with suppress(OSError):
                 file.close()
             with suppress(OSError):
-                path.unlink()
+                if not kept:
+                    path.unlink()
 
 
-def write(target: Path, content: bytes) -> None:
-    """Replace a file in one step: a reader sees the old content or the new.
+def hidden(folder: Path, name: str = "") -> Path:
+    """A hidden name in `folder`: one that nobody has, or that of `name`."""
+    return folder / f".aio-{hashlib.sha256(os.fsencode(name)).hexdigest()[:16] if name else secrets.token_hex(8)}.part"
+
+
+@contextmanager
+def filled(
+    target: Path, *, over: bool = True, synced: bool = False, alone: bool = False, keep: Callable[[Path], bool] = lambda path: False
+) -> Iterator[tuple[IO[bytes], Path]]:
+    """A hidden file beside `target`, open and by its path, which takes that name at the end of the block; after an error nothing has changed.
+
+    Args:
+        over: whether a file that is there is replaced. synced: whether the content is on the disk before it has the name.
+        alone: whether the caller's lock makes it the only writer, so that what a killed one left is written over. keep: as in `part`.
+
+    Raises:
+        OSError: it cannot be made, closed or named; FileExistsError where a file is there that must stay.
+    """
+    with part(target.parent, name=target.name if alone else "", keep=keep) as (file, path):
+        yield file, path
+        if synced:
+            sync(file)
+        file.close()   # Windows moves no open file
+        if over:
+            os.replace(path, target)
+        else:
+            name(path, target)
+
+
+def write(target: Path, content: bytes | str) -> None:
+    """Replace a file in one step: a reader sees the old content or the new. A text is written as UTF-8, what is none escaped.
 
     Raises:
         OSError: it cannot be written; the old content stays.
     """
-    with part(target.parent) as (file, path):
-        file.write(content)
-        file.close()   # Windows moves no open file
-        os.replace(path, target)
+    with filled(target) as (file, _):
+        file.write(content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content)
+
+
+def copy(source: Path, target: Path, *, over: bool = True) -> None:
+    """Copy a file's content, in one step.
+
+    Raises:
+        OSError: it cannot be done; FileExistsError where a file is there and not to be replaced.
+    """
+    with filled(target, over=over) as (file, _), source.open("rb") as given:
+        shutil.copyfileobj(given, file, 1 << 20)
 
 
 def move(source: Path, targets: Callable[[], Iterable[Path]]) -> Path:
@@ -131,7 +176,7 @@ def _reserved(source: Path, target: Path) -> None:
     What a killed process reserved counts as taken until it is removed as a leftover. A program that knows nothing of
     reservations could make the file between the look and the rename.
     """
-    reservation = target.with_name(f".aio-{hashlib.sha256(os.fsencode(target.name)).hexdigest()[:16]}.part")
+    reservation = hidden(target.parent, target.name)
     open(reservation, "xb").close()
     try:
         if os.path.lexists(target):

@@ -15,6 +15,10 @@ SIZE_MIN = 9
 """Pixels; smaller letters cannot be read."""
 
 
+SLATE, AMBER = (15, 23, 42), (245, 158, 11)
+"""The ground and the accent of what is drawn here, as on the page: #0f172a and #f59e0b."""
+
+
 def font(size: float) -> Any:
     """Pillow's bundled font, `size` pixels high."""
     return _font(max(SIZE_MIN, round(size)))
@@ -40,7 +44,7 @@ class Face:
         """Width of a text, pixels."""
         return sum(self._letter(char)[0] for char in text)
 
-    def write(self, pen: Any, at: tuple[int, int], text: str, color: str) -> None:
+    def write(self, pen: Any, at: tuple[int, int], text: str, color: Any) -> None:
         """Draw a text with a PIL.ImageDraw, its top left corner at `at`."""
         x, y = float(at[0]), at[1]
         for char in text:

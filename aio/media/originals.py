@@ -11,8 +11,9 @@ import re
 import shutil
 from pathlib import Path
 
+from aio.machine import whole
 from aio.media.probe import sha256
-from aio.media.stage import FOLDER, _write
+from aio.media.stage import FOLDER
 
 DIGITS = 16
 """Digits of the sha256 that a staged file's name begins with (aio.media.stage)."""
@@ -38,7 +39,7 @@ def keep(path: Path, digest: str, staged: Path, most: float | None) -> None:
         if target.exists():
             os.utime(target)   # in use: what removes old files looks at this time
         elif shutil.disk_usage(staged.parent).free > ROOM * size:
-            _write(target, lambda part: shutil.copyfile(path, part))
+            whole.copy(path, target)
 
 
 def find(digest: str, input_dir: Path) -> Path | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from aio.errors import MediaError
+from aio.machine import whole
 from aio.media import pictures
 from aio.media.bounds import USUAL, Limits
 from aio.media.clock import Clock
@@ -79,7 +79,9 @@ def stage_media(
         pass   # another user's copy is as good
     except FileNotFoundError:
         try:
-            _write(target, write)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with whole.filled(target) as (_, part):
+                write(part)
         except MediaError as error:
             raise MediaError(str(error), field) from None
         except av.error.InvalidDataError as error:
@@ -87,19 +89,6 @@ def stage_media(
         except OSError as error:
             raise write_failure(error, target) from None
     return name, probe(target, field, media.kind)
-
-
-def _write(target: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a hidden file, then give it its name: nobody ever sees half of it."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, part = tempfile.mkstemp(prefix=".", suffix=target.suffix, dir=target.parent)
-    os.close(handle)
-    try:
-        write(Path(part))
-        os.replace(part, target)
-    except BaseException:
-        Path(part).unlink(missing_ok=True)
-        raise
 
 
 Plan = tuple[str, Callable[[Path], object]]

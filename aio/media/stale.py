@@ -11,7 +11,7 @@ from pathlib import Path
 
 from aio.media.stage import FOLDER
 
-STAGED = re.compile(r"([0-9a-f]{16}(-[^/]*)?|\.[a-z0-9_]{8})\.\w+(\.\d+)?")
+STAGED = re.compile(r"([0-9a-f]{16}(-[^/]*)?\.\w+|\.aio-.*\.part)(\.\d+)?", re.DOTALL)
 """Names of aio.media.stage: a digest, what the file was fitted to, an ending; or a copy whose writing or removal was broken off."""
 
 HOUR, DAY = 3600.0, 86_400.0

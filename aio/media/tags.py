@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -34,11 +33,8 @@ def tag(path: Path, matrix: int) -> bool:
         picture = picture_stream(source)
         if picture is None or picture.codec.canonical_name != "h264" or picture.codec_context.colorspace != UNSAID:
             return False
-        with whole.part(path.parent) as (file, part):
+        with whole.filled(path, synced=True) as (_, part):   # synced: the only other copy goes
             _copy(source, picture, part, _FILTER.format(matrix, BT709, BT709))
-            whole.sync(file)   # the only other copy goes
-            file.close()
-            os.replace(part, path)
     return True
 
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from aio import __version__
 from aio.config import Config
-from aio.engine import NO_METADATA
+from aio.engine import NO_METADATA, Timer
 from aio.errors import EngineError, MediaError, OutputError
 from aio.graph import shapes
 from aio.graph.draw import Drawn
@@ -23,7 +20,7 @@ from aio.preview import tones
 from aio.preview.storyboard import Storyboard
 from aio.recipe import outputs
 from aio.stop import Stop
-from aio.values import Artifacts, Event, Media, OnEvent
+from aio.values import Artifacts, Media, OnEvent
 
 CODEC = {"crf": "20", "preset": "ultrafast"}
 """libx264: quick, and clean enough for text where the prompt names no crf."""
@@ -62,32 +59,24 @@ class PreviewEngine:
         import av
 
         target = self._target(drawn.request.prefix)
-        part, kept = target.with_name(f".{target.name}.part"), None
+        stop.check()
+        work, titles = drawn.work_with(self._facts), drawn.request.config.stages
+        clip, samplers = work.result, list(work.samplers)
+        progress = _Progress({node: titles[node] for node in work.order if node in titles}, samplers, on_event)
+        board, sound = self._board(clip, samplers, drawn.request)
+        frames, part = _watched(board.frames(), clip.frames, progress, stop), None
         try:
-            stop.check()
-            work, titles = drawn.work_with(self._facts), drawn.request.config.stages
-            clip, samplers = work.result, list(work.samplers)
-            progress = _Progress({node: titles[node] for node in work.order if node in titles}, samplers, on_event)
-            board, sound = self._board(clip, samplers, drawn.request)
-            frames = _watched(board.frames(), clip.frames, progress, stop)
-            try:
-                target.parent.mkdir(parents=True, exist_ok=True)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with whole.filled(target, keep=whole.mp4) as (_, part):   # finished, it stays also where it cannot get its name
                 write_mp4(part, frames, board.size, clip.fps, sound, clip.sample_rate, options=CODEC | _quality(drawn), metadata=metadata)
                 stop.check()
-                os.replace(part, target)
-            except OSError as error:
-                if whole.mp4(part):   # finished, and cannot get its name
-                    kept = part
-                raise OutputError(f"{write_failure(error, target)}{outputs.kept(kept, Path()) if kept else ''}") from error
-            except av.error.FFmpegError as error:
-                raise EngineError(f"a {clip.width}x{clip.height} preview cannot be written: {error.strerror}") from error
-        finally:
-            with contextlib.suppress(OSError):
-                if kept is None:
-                    part.unlink()
+        except OSError as error:
+            raise OutputError(f"{write_failure(error, target)}{outputs.kept(part, Path()) if part else ''}") from error
+        except av.error.FFmpegError as error:
+            raise EngineError(f"a {clip.width}x{clip.height} preview cannot be written: {error.strerror}") from error
         return Artifacts(
             video=target.resolve(), width=clip.width, height=clip.height, frames=clip.frames, fps=clip.fps, seconds=clip.seconds,
-            sample_rate=clip.sample_rate, engine=f"{self.name} {self.revision}", timings=progress.timings(),
+            sample_rate=clip.sample_rate, engine=f"{self.name} {self.revision}", timings=progress.timer.timings(),
         )
 
     def _target(self, prefix: str) -> Path:
@@ -161,8 +150,7 @@ class _Progress:
         room = max(1 - OTHER_SHARE * others, 0.5) if sampled else 0.0
         shares = [room * cost[node] / (sampled or 1) if node in cost else (1 - room) / others for node, _ in self.stages]
         self.ends = [sum(shares[: index + 1]) for index in range(len(shares))]
-        self.on_event, self.began, self.opened = on_event, time.monotonic(), list[float]()
-        self.step = 0
+        self.timer, self.opened, self.step = Timer(on_event), 0, 0
 
     def reach(self, fraction: float) -> None:
         """Report everything that lies between the last call and this one."""
@@ -170,25 +158,12 @@ class _Progress:
             start = self.ends[index - 1] if index else 0.0
             if fraction < start:
                 return
-            if index == len(self.opened):
-                self.opened.append(time.monotonic())
-                self.step = 0
-                self._tell("stage", title, 0, self.steps.get(node, 0), start)
             steps = self.steps.get(node, 0)
-            if index == len(self.opened) - 1 and steps:
+            if index == self.opened:
+                self.opened, self.step = index + 1, 0
+                self.timer.open(title, start, steps)
+            if index == self.opened - 1 and steps:
                 done = steps if fraction >= end else int(steps * (fraction - start) / (end - start))
                 while self.step < done:
                     self.step += 1
-                    self._tell("step", title, self.step, steps, start + (end - start) * self.step / steps)
-
-    def timings(self) -> dict[str, float]:
-        """Stage title -> seconds; stages of the same title are added up."""
-        closed, seconds = [*self.opened[1:], time.monotonic()], dict[str, float]()
-        for (_, title), start, end in zip(self.stages, self.opened, closed, strict=False):
-            seconds[title] = seconds.get(title, 0.0) + end - start
-        return seconds
-
-    def _tell(self, kind: str, title: str, step: int, steps: int, fraction: float) -> None:
-        elapsed = time.monotonic() - self.began
-        left = elapsed * (1 - fraction) / fraction if fraction > 0 else None
-        self.on_event(Event(kind, title, title, step, steps, fraction, left))
+                    self.timer.tell("step", start + (end - start) * self.step / steps, self.step, steps)

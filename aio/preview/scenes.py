@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from aio.graph.shapes.values import Fit, Picture
 from aio.media.colour import image_of
+from aio.media.lettering import SLATE
 from aio.media.pictures import picture
 from aio.media.streams import frames_of
 
@@ -22,9 +23,6 @@ Scene = Callable[[int], "Image"]
 
 ZOOM = 1.12
 """How much larger a still is held than the frame, so that it can drift."""
-
-SLATE, AMBER = (15, 23, 42), (245, 158, 11)
-"""#0f172a and #f59e0b."""
 
 
 def scene(pictures: tuple[Picture, ...], locate: Callable[[str], Path], size: Size, frames: int, seed: int) -> Scene:

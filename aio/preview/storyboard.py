@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from aio.graph.shapes import Result
 from aio.media import lettering
+from aio.media.lettering import AMBER, SLATE
 from aio.preview import scenes
-from aio.preview.scenes import AMBER, SLATE, Size
+from aio.preview.scenes import Size
 
 if TYPE_CHECKING:
     import numpy as np

@@ -5,13 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import re
-import shlex
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 from aio.errors import Cancelled, ConfigError, OutputError
-from aio.machine import whole
+from aio.machine import shell, whole
 
 TRIES = 10_000
 """Names that are tried for one result. Each is above all that are there, so the second is free but for other processes."""
@@ -101,8 +100,8 @@ def kept(made: Path, folder: Path) -> str:
     """Where a finished clip lies, and how to take it from there."""
     if not made.is_file():
         return ""
-    words = ["move" if os.name == "nt" else "mv", str(made), str(folder)]
-    command = subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
+    words = [str(made), str(folder)]
+    command = subprocess.list2cmdline(["move", *words]) if os.name == "nt" else shell.line(["mv", *words])
     return f"\nthe finished clip is kept: {made}\nto take it from there: {command}"
 
 

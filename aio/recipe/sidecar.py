@@ -29,6 +29,27 @@ class Recipe:
     path: Path
     notes: tuple[str, ...] = ()
 
+    @property
+    def hash(self) -> str:
+        """Its recipe hash."""
+        return str(self.data["hash"])
+
+    @property
+    def engine(self) -> str:
+        """The name of the engine that made the clip."""
+        return str(self.data["engine"]).split(" ")[0]
+
+    @property
+    def mode(self) -> str:
+        """The name of its mode.
+
+        Raises:
+            MediaError: it names none.
+        """
+        if isinstance(mode := self.data["mode"], str):
+            return mode
+        raise MediaError(f"{self.path}: its recipe is damaged: it names no mode")
+
 
 def write_beside(video: Path, tags: Mapping[str, str]) -> Path:
     """Write the metadata as NAME.json beside NAME.mp4, whole or not at all. A file there that is no recipe is left alone.
@@ -59,7 +80,7 @@ def restore(video: Path) -> None:
 def hash_of(video: Path) -> str | None:
     """The recipe hash of a clip, from the clip itself or from the JSON beside it; None where neither holds one."""
     try:
-        return str(read(video).data["hash"])
+        return read(video).hash
     except MediaError:
         return None
 

@@ -18,11 +18,11 @@ from aio.errors import AioError, ConfigError, InputError, InvalidParams, MediaEr
 from aio.fields import LITERAL_TYPES, MEDIA_TYPES, TEXT_TYPES, Field, coerce, drawn, geometry
 from aio.graph.draw import Drawn
 from aio.job import Job, Request
-from aio.machine import paths
+from aio.machine import paths, shell
 from aio.machine.device import device
 from aio.machine.outside import shown
 from aio.recipe import provenance, sidecar
-from aio.replay import asked, drift, inputs, shell
+from aio.replay import asked, drift, inputs
 from aio.replay.remade import Remade, remake
 from aio.request import validate
 from aio.request.follow import inputs_of

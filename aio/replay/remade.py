@@ -9,7 +9,7 @@ from typing import Any
 
 from aio import config as configuration
 from aio.config import Config
-from aio.config.grammar import quoted
+from aio.config.quoting import encoded
 from aio.errors import ConfigError, Problem
 from aio.recipe.provenance import MACHINE_GROUPS
 from aio.replay import asked as asking
@@ -56,7 +56,6 @@ class Remade:
             if name in self.asked.given or (same and value != self.config.values.get(name, field.default) and not self.follows(name)):
                 found[name] = value
         return {name: value for name, value in found.items() if name in config.fields}
-
 
     def same(self, config: Config) -> bool:
         """Whether `config` makes the choices that decide what a job makes as the recipe does."""
@@ -170,14 +169,3 @@ def _result(config: Config) -> dict[str, Any]:
 
 def _graph(config: Config) -> list[Any]:
     return [getattr(config, name) for name in _GRAPH]
-
-
-def encoded(value: Any) -> str:
-    """A value in Hydra's grammar; its texts are free of interpolation."""
-    if isinstance(value, Mapping):
-        return "{" + ",".join(f"{key}:{encoded(item)}" for key, item in value.items()) + "}"
-    if isinstance(value, (list, tuple)):
-        return "[" + ",".join(map(encoded, value)) + "]"
-    if isinstance(value, str):
-        return quoted(value)
-    return "null" if value is None else str(value).lower() if isinstance(value, bool) else repr(value)

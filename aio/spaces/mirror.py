@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from aio.errors import ConfigError
+from aio.machine import whole
 
 SLOW_LINK = 1.0
 """Seconds after which a hard link is no mere link: an overlay file system copies the whole file. It takes microseconds elsewhere."""
@@ -25,7 +26,7 @@ LINKED = frozenset({"blobs", "snapshots"})
 SKIPPED = frozenset({".locks"})
 """Locks of processes that are gone, of another user."""
 
-UNDER_WAY = re.compile(r"aio-.*\.part|.*\.incomplete", re.DOTALL)
+UNDER_WAY = re.compile(r"\.?aio-.*\.part|.*\.incomplete", re.DOTALL)
 """What a download of aio or of huggingface_hub has begun and goes on appending to: through a link it would write into the source."""
 
 
@@ -158,14 +159,7 @@ class _Work:
     def _copy(self, path: str, place: str) -> None:
         if os.path.lexists(place):   # a ref may have moved on since
             raise FileExistsError
-        part = f"{place}.{os.getpid()}.part"
-        try:
-            with open(path, "rb") as given, open(part, "wb") as made:
-                made.write(given.read())
-            os.replace(part, place)
-        finally:
-            if os.path.lexists(part):
-                os.unlink(part)
+        whole.copy(Path(path), Path(place), over=False)
         self.done.copied += 1
 
     def _failed(self, error: OSError, path: str) -> None:

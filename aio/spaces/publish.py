@@ -15,7 +15,7 @@ from aio import config as configuration
 from aio.config import Config
 from aio.config.space import Accepted, Space
 from aio.errors import ConfigError
-from aio.machine import folders
+from aio.machine import folders, whole
 from aio.spaces import needs
 from aio.spaces.preload import Preload, preload
 
@@ -76,14 +76,14 @@ def renew_record(overrides: Sequence[str] = (), config_dirs: Sequence[Path] = ()
     pins = configuration.compose(overrides, config_dirs).comfyui
     text = json.dumps(needs.record(pins), indent=1) + "\n"
     if not needs.RECORD.is_file() or needs.RECORD.read_text(encoding="utf-8") != text:
-        needs.RECORD.write_text(text, encoding="utf-8")
+        whole.write(needs.RECORD, text)
 
 
 def write(made: Publication, root: Path = folders.ROOT) -> list[str]:
     """Write what differs; returns the names of the files that were written."""
     changed = drift(made, root)
     for name in changed:
-        (root / name).write_text(made.files[name], encoding="utf-8")
+        whole.write(root / name, made.files[name])
     return changed
 
 

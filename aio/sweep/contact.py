@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import collections
 import io
-import itertools
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,13 +10,13 @@ from typing import Any
 
 from aio.errors import MediaError
 from aio.machine import whole
-from aio.media.lettering import Face, fit, wrap
+from aio.media import still
+from aio.media.lettering import AMBER, SLATE, Face, fit, wrap
 from aio.media.pictures import header, picture
-from aio.media.streams import frames_of, opened
 from aio.recipe import outputs
 from aio.sweep.folder import Cell
 
-SLATE, CARD, TEXT, DIM, AMBER, RED = "#0f172a", "#1e293b", "#e2e8f0", "#94a3b8", "#f59e0b", "#f87171"
+CARD, TEXT, DIM, RED = "#1e293b", "#e2e8f0", "#94a3b8", "#f87171"
 THUMB_SIZE = 400
 """Pixels of a thumbnail's longer side."""
 PIXELS = 12e6
@@ -34,23 +32,10 @@ def thumbnail(video: Path, target: Path) -> bool:
     Raises:
         OutputError: it cannot be written.
     """
-    import av
-
-    try:
-        with opened(video) as container:
-            middle = container.streams.video[0].frames // 2
-        last = collections.deque(itertools.islice(frames_of(video), middle + 1), 1)
-        if not last:
-            return False
-        frame = last[0]
-        scale = min(1.0, THUMB_SIZE / max(frame.width, frame.height))
-        image = frame.reformat(max(1, round(frame.width * scale)), max(1, round(frame.height * scale)), "rgb24", threads=1).to_image()
-    except (av.error.FFmpegError, MediaError, IndexError, OSError):
-        return False
-    content = io.BytesIO()
-    image.save(content, "JPEG", quality=82)
-    _write(target, content.getvalue())
-    return True
+    content = still.middle(video, THUMB_SIZE)
+    if content is not None:
+        _write(target, content)
+    return content is not None
 
 
 def draw(folder: Path, cells: Sequence[Cell], captions: Sequence[str], thumb: str, target: Path, title: str) -> None:
@@ -89,7 +74,8 @@ def draw(folder: Path, cells: Sequence[Cell], captions: Sequence[str], thumb: st
 
 def _shot(image: Any, pen: Any, face: Face, cell: Cell, thumb: Path, box: tuple[int, int, int, int]) -> None:
     x, y, width, height = box
-    words, color = cell.state, DIM
+    color: Any = DIM
+    words = cell.state
     if cell.state == "done":
         try:
             small = picture(thumb, draft=(width, height))

@@ -10,7 +10,7 @@ from pathlib import Path
 from aio import config as configuration
 from aio import engines
 from aio.config import Config
-from aio.errors import AioError, MediaError
+from aio.errors import AioError
 from aio.machine import whole
 from aio.recipe import leftovers, outputs, sidecar
 from aio.sweep import folder as store
@@ -66,18 +66,16 @@ def tidy(folder: Path, config: Config) -> None:
 def _by_recipe(paths: Iterable[Path]) -> dict[str, list[Path]]:
     found: dict[str, list[Path]] = {}
     for path in paths:
-        if whole.mp4(path):
-            with contextlib.suppress(MediaError):
-                found.setdefault(str(sidecar.read(path).data["hash"]), []).append(path)
+        if whole.mp4(path) and (made := sidecar.hash_of(path)):
+            found.setdefault(made, []).append(path)
     return found
 
 
 def _published(path: Path, place: Path, config: Config) -> Path:
     """Publish a clip by its own recipe: its mode names it."""
-    data = sidecar.read(path).data
-    engine = str(data["engine"]).split(" ")[0]
-    ending = outputs.ending(engine not in config.engines or engines.kind(engine, config).real)
-    return outputs.publish(path, place, Path(str(data["mode"])).name or "clip", ending, numbered=True)
+    made = sidecar.read(path)
+    ending = outputs.ending(made.engine not in config.engines or engines.kind(made.engine, config).real)
+    return outputs.publish(path, place, Path(made.mode).name or "clip", ending, numbered=True)
 
 
 def _same(one: Path, other: Path) -> bool:

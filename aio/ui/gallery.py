@@ -5,11 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
 
-from aio.errors import MediaError
-from aio.media.bounds import USUAL
-from aio.media.streams import decoding, opened, prepare
+from aio.machine import whole
+from aio.media.still import middle
 
 WIDTH = 320
 """Pixels of a still."""
@@ -29,29 +27,19 @@ def results(folder: Path, count: int, only: Collection[str] | None = None) -> li
 
 
 def still(video: Path, folder: Path) -> Path | None:
-    """A JPEG of the clip's middle keyframe, made once; None where the file is no video."""
-    import av
-
+    """A JPEG of the clip's middle picture, made once; None where the file is no video."""
     try:
         facts = video.stat()
         target = folder / f"{hashlib.sha256(f'{video}{facts.st_mtime_ns}{facts.st_size}'.encode()).hexdigest()[:24]}.jpg"
-        if target.exists():
-            return target
-        folder.mkdir(parents=True, exist_ok=True)
-        with opened(video) as container:
-            stream = container.streams.video[0]
-            prepare(stream, USUAL)
-            with decoding(video):
-                container.seek((container.duration or 0) // 2)   # to the keyframe before the middle
-                frame = next(container.decode(stream), None)
-                picture: Any = frame and frame.to_image()
-        if picture is None:
-            return None
-        picture.thumbnail((WIDTH, WIDTH))
-        picture.save(target, quality=82)
-        return target
-    except (av.error.FFmpegError, MediaError, OSError, IndexError):
+        if not target.exists():
+            content = middle(video, WIDTH)
+            if content is None:
+                return None
+            folder.mkdir(parents=True, exist_ok=True)
+            whole.write(target, content)
+    except OSError:
         return None
+    return target
 
 
 def caption(video: Path) -> str:

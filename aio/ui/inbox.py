@@ -19,6 +19,7 @@ from filelock import FileLock, Timeout
 
 from aio.config.page import Upload
 from aio.errors import MediaError, OutputError
+from aio.machine import whole
 
 ADDRESS = "/gradio_api/file="
 """What stands before a file's path in its address on this page."""
@@ -112,18 +113,14 @@ class Inbox:
                     url = urljoin(url, answer.headers["location"])
                     continue
                 answer.raise_for_status()
-                part, size = target.with_name(f".{secrets.token_hex(4)}.part"), 0
+                size = 0
                 target.parent.mkdir(parents=True, exist_ok=True)
-                try:
-                    with part.open("wb") as file:
-                        async for chunk in answer.aiter_bytes():
-                            size += len(chunk)
-                            if size > most or self.full(0):
-                                raise MediaError(f"the file has more than {self.upload.mb:g} MB, or there is no room for it; give a smaller one")
-                            file.write(chunk)
-                    part.replace(target)
-                finally:
-                    part.unlink(missing_ok=True)
+                with whole.filled(target) as (file, _):
+                    async for chunk in answer.aiter_bytes():
+                        size += len(chunk)
+                        if size > most or self.full(0):
+                            raise MediaError(f"the file has more than {self.upload.mb:g} MB, or there is no room for it; give a smaller one")
+                        file.write(chunk)
                 return target
         raise MediaError("this address leads on and on to others; upload the file itself")
 

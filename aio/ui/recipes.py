@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 from aio import replay
 from aio.errors import AioError, MediaError
 from aio.fields import MEDIA_TYPES
-from aio.machine import folders
+from aio.machine import folders, whole
 from aio.machine.here import on_space
 from aio.recipe import sidecar
 from aio.replay import asked
@@ -27,10 +26,8 @@ def read(path: Path) -> Mapping[str, Any]:
     Raises:
         MediaError: the file holds none.
     """
-    found = sidecar.read(path).data
-    if not isinstance(found.get("mode"), str):
-        raise MediaError(f"{path}: its recipe is damaged: it names no mode")
-    return found
+    found = sidecar.read(path)
+    return {**found.data, "mode": found.mode}
 
 
 def command(recipe: Mapping[str, Any], offered: Catalogue, near: Path) -> str:
@@ -63,7 +60,7 @@ def save(recipe: Mapping[str, Any], stem: str, folder: Path) -> Path:
     """Write the recipe as JSON for download."""
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / f"{stem}.json"
-    target.write_text(json.dumps(recipe, indent=2, ensure_ascii=False), encoding="utf-8", errors="backslashreplace")
+    whole.write(target, json.dumps(recipe, indent=2, ensure_ascii=False))
     return target
 
 
@@ -143,7 +140,7 @@ def _lend(file: Path, folder: Path) -> str | None:
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / file.name
     if not target.exists() or target.stat().st_size != file.stat().st_size:
-        shutil.copyfile(file, target)
+        whole.copy(file, target)
     return str(target)
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import secrets
-import shutil
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ from typing import Any
 from aio.fields import MEDIA_TYPES as MEDIA
 from aio.fields import RANDOM, Field
 from aio.fields.numerals import EXACT_MAX
+from aio.machine import links
 from aio.ui.toolkit import FileData, gr
 
 __all__ = ["MEDIA", "escape", "following", "follows", "make"]
@@ -129,10 +128,7 @@ def _hidden(file: Path, cache: Path) -> str:
         return str(file)
     target = cache / secrets.token_urlsafe(16) / file.name
     target.parent.mkdir(parents=True)
-    try:
-        os.link(file, target)
-    except OSError:   # another device
-        shutil.copyfile(file, target)
+    links.twin(file, target)
     return str(target)
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import os
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -18,6 +17,7 @@ from aio.comfyui.tinyweights import quantized
 from aio.comfyui.tinyweights.configs import GEMMA, POSE_SIZE
 from aio.comfyui.tinyweights.networks import Networks
 from aio.comfyui.tinyweights.thin import put, thin_detector
+from aio.machine import links, whole
 
 
 def write(models_dir: Path, names: Mapping[str, str], seed: int = 0) -> tuple[str, ...]:
@@ -43,13 +43,14 @@ def write(models_dir: Path, names: Mapping[str, str], seed: int = 0) -> tuple[st
         if path.exists():
             continue
         if (kind, path.suffix) in made:
-            os.link(made[kind, path.suffix], path)   # the same bytes under another name
+            links.twin(made[kind, path.suffix], path)   # the same bytes under another name
             continue
         # Every LoRA is another one, so that the picture tells which of them was loaded.
         own = kind in ("lora", "ic_lora")
         tensors, metadata = Networks(zlib.crc32(name.encode()) if own else seed).make(kind)
         save = quantized.save if path.suffix == ".gguf" else save_file
-        save(tensors, path, metadata=metadata)
+        with whole.filled(path) as (_, part):
+            save(tensors, part, metadata=metadata)
         if not own:
             made[kind, path.suffix] = path
     return tuple(missing)

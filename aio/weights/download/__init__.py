@@ -16,6 +16,7 @@ from pathlib import Path
 from aio.config.download import Download
 from aio.config.registry import RegistryEntry
 from aio.errors import AioError, ModelMissing, OutputError, nearest
+from aio.machine import links
 from aio.values import Event, OnEvent
 from aio.weights.download import hub, place, remedies
 from aio.weights.download.damage import check, drop, ours
@@ -190,7 +191,7 @@ def _put(tasks: Sequence[_Task], blobs: Mapping[str, Path], models_dir: Path, on
         if task.how == "copy":
             copies.append((source, task))
         else:
-            disk.link(source.absolute(), task.target, task.how)
+            links.link(source.absolute(), task.target, task.how)
     if copies:
         _copy(copies, models_dir, on_event)
 

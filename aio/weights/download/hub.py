@@ -20,6 +20,7 @@ from typing import Any
 from aio.config.download import Download
 from aio.config.registry import RegistryEntry
 from aio.errors import ModelMissing
+from aio.machine import links, whole
 from aio.weights.download import remedies
 from aio.weights.download.answers import Refused, Unfit, start_of
 from aio.weights.download.transfer import Transfer
@@ -119,8 +120,7 @@ def _download(transfer: Transfer, stop: threading.Event, rules: Download) -> Non
             _all(transfer, part, line, stop, rules)
         finally:
             line.close()
-        part.flush()
-        os.fsync(part.fileno())
+        whole.sync(part)
     sha256 = transfer.digest.hexdigest()
     if sha256 != transfer.sha256:
         transfer.part.unlink()
@@ -192,11 +192,13 @@ def _show(transfer: Transfer) -> Path:
     if not pointer.exists():
         pointer.parent.mkdir(parents=True, exist_ok=True)
         try:
-            disk.link(os.path.relpath(place, pointer.parent), pointer)
+            links.link(os.path.relpath(place, pointer.parent), pointer)
         except OSError:   # no links here: huggingface_hub puts the file itself there, which by its sha256 alone aio would not find
             if not transfer.entry.sha256:
                 os.replace(place, pointer)
                 place = pointer
     if transfer.current and transfer.entry.revision != transfer.commit:
-        disk.write(transfer.folder / "refs" / transfer.entry.revision, transfer.commit)
+        ref = transfer.folder / "refs" / transfer.entry.revision
+        ref.parent.mkdir(parents=True, exist_ok=True)
+        whole.write(ref, transfer.commit)
     return place

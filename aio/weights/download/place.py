@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aio.errors import ModelMissing
+from aio.machine import links, whole
 from aio.weights.download import remedies
 from aio.weights.download.hub import locked
 from aio.weights.download.watch import Stopped
@@ -50,16 +51,13 @@ def writable(folder: Path, elsewhere: str) -> Path:
     Raises:
         OutputError: it cannot, and why.
     """
-    fresh = disk.beside(folder / "probe")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        fresh.write_bytes(b"aio")
+        with whole.part(folder) as (file, _):
+            file.write(b"aio")
         return folder
     except OSError as error:
         raise remedies.disk(_named(error, folder), elsewhere) from None
-    finally:
-        with suppress(OSError):
-            fresh.unlink(missing_ok=True)
 
 
 def _named(error: OSError, folder: Path) -> OSError:
@@ -97,27 +95,21 @@ def proven(source: Path | None, cache: Path, folder: Path) -> str:
     Raises:
         OutputError: not even a file can be made in `folder`, and why.
     """
-    made = None
     if source is None:
-        source = made = disk.beside(writable(cache, remedies.CACHE) / "probe")
-        made.write_bytes(b"aio")
-    fresh = disk.beside(writable(folder, remedies.MODELS) / "probe")
-    try:
-        for how in ("symlink", "hard link"):
-            try:
-                disk.link(source.absolute(), fresh, how)
-                if os.path.samefile(fresh, source):   # some network disks make links that nobody can follow
-                    return how
-            except OSError:
-                continue
-            finally:
-                with suppress(OSError):
-                    fresh.unlink(missing_ok=True)
-        return "copy"
-    finally:
-        if made:
+        with whole.part(writable(cache, remedies.CACHE)) as (_, made):
+            return proven(made, cache, folder)
+    fresh = whole.hidden(writable(folder, remedies.MODELS))
+    for how in ("symlink", "hard link"):
+        try:
+            links.link(source.absolute(), fresh, how)
+            if os.path.samefile(fresh, source):   # some network disks make links that nobody can follow
+                return how
+        except OSError:
+            continue
+        finally:
             with suppress(OSError):
-                made.unlink(missing_ok=True)
+                fresh.unlink(missing_ok=True)
+    return "copy"
 
 
 def lacking(needs: Iterable[Need]) -> list[str]:
@@ -153,7 +145,6 @@ def copy(source: Path, place: Path, models_dir: Path, sha256: str | None, count:
     Raises:
         ModelMissing: the bytes are not what they must be. OSError: among others, a file of the user's has come meanwhile. Stopped.
     """
-    part = place.with_name(f".aio-{hashlib.sha256(place.name.encode()).hexdigest()[:16]}.part")   # the same each time: a killed one is no litter
     with locked(models_dir / ".aio-copy.lock", stop):
         if place.is_file():
             if disk.remembered(models_dir).get(disk.identity(place.stat())) != sha256:
@@ -161,20 +152,13 @@ def copy(source: Path, place: Path, models_dir: Path, sha256: str | None, count:
             count(place.stat().st_size)   # another process was faster
             return
         digest = hashlib.sha256()
-        try:
-            with source.open("rb") as old, part.open("wb") as new:
-                while chunk := old.read(_CHUNK):
-                    if stop.is_set():
-                        raise Stopped
-                    new.write(chunk)
-                    digest.update(chunk)
-                    count(len(chunk))
-                new.flush()
-                os.fsync(new.fileno())
+        with source.open("rb") as old, whole.filled(place, synced=True, alone=True) as (new, _):   # alone: a killed one is no litter
+            while chunk := old.read(_CHUNK):
+                if stop.is_set():
+                    raise Stopped
+                new.write(chunk)
+                digest.update(chunk)
+                count(len(chunk))
             if sha256 not in (None, digest.hexdigest()):
                 raise ModelMissing(f"{source}: damaged (sha256 {digest.hexdigest()}, expected {sha256}): delete it and run again")
-            os.replace(part, place)
-        finally:
-            with suppress(OSError):
-                part.unlink(missing_ok=True)
         disk.remember(models_dir, {disk.identity(place.stat()): digest.hexdigest()})

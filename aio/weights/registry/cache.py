@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import itertools
 import json
 import os
 import re
@@ -11,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aio.machine import paths
+from aio.machine import paths, whole
 from aio.machine.outside import json_of, text_of
 
 if TYPE_CHECKING:
@@ -20,7 +18,6 @@ if TYPE_CHECKING:
 COMMIT, _SHA256 = re.compile(r"[0-9a-f]{40}"), re.compile(r"[0-9a-f]{64}")
 _MEMORY, _MEMORY_ENTRIES, _MEMORY_MAX = ".aio-verified.json", 400, 1_000_000
 """Files kept in the memory of hashes, and the bytes that so many cannot exceed."""
-_numbers = itertools.count()
 
 
 def repo_folder(entry: RegistryEntry, cache: Path) -> Path:
@@ -99,48 +96,4 @@ def remember(models_dir: Path, hashes: Mapping[str, str]) -> None:
     models_dir.mkdir(parents=True, exist_ok=True)
     with FileLock(models_dir / f"{_MEMORY}.lock"):
         kept = list({**remembered(models_dir), **hashes}.items())[-_MEMORY_ENTRIES:]
-        write(models_dir / _MEMORY, json.dumps(dict(kept), indent=0))
-
-
-def write(path: Path, text: str) -> None:
-    """Write a small file at once or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = beside(path)
-    try:
-        fresh.write_text(text, encoding="utf-8")
-        os.replace(fresh, path)
-    except OSError:
-        fresh.unlink(missing_ok=True)
-        raise
-
-
-def beside(path: Path) -> Path:
-    """A name in the same folder that no other process or thread takes."""
-    return path.with_name(f".aio-{os.getpid()}-{next(_numbers)}")
-
-
-def link(target: str | Path, place: Path, how: str = "") -> None:
-    """Put a link at `place`, atomically, over another link but over nothing else.
-
-    Args:
-        target: absolute, or relative to `place`'s folder. how: "symlink", "hard link" (which needs the same disk), or either:
-            Windows without its developer mode has only the latter.
-
-    Raises:
-        OSError: a file is in the way, or such links are not allowed there.
-    """
-    if place.exists() and not place.is_symlink():
-        raise FileExistsError(errno.EEXIST, "a file of yours is in the way", str(place))
-    fresh, tries = beside(place), [how] if how else ["symlink", "hard link"]
-    for kind in tries:
-        try:
-            if kind == "symlink":
-                os.symlink(target, fresh)
-            else:
-                os.link(os.path.realpath(place.parent / target), fresh)
-            os.replace(fresh, place)
-            return
-        except OSError:
-            fresh.unlink(missing_ok=True)
-            if kind == tries[-1]:
-                raise
+        whole.write(models_dir / _MEMORY, json.dumps(dict(kept), indent=0))
