@@ -25,7 +25,7 @@ from aio.config.quoting import LITERAL, escaped
 from aio.config.sections import Mode, Node, Sections
 from aio.config.words import Words, picked, sort
 from aio.errors import AioError, ConfigError, nearest
-from aio.fields import TYPES, Field
+from aio.fields import TYPES, Field, lists
 from aio.fields.amounts import KEY
 from aio.fields.conditions import Condition
 from aio.fields.formats import FORMATS
@@ -135,6 +135,7 @@ def build(cfg: Any, config_dirs: Sequence[Path] = (), given: Words | None = None
     patches = [_patch(name, item, faults) for name, item in root.patches.items()]
     faults += [fault for key, item in root.fields.items() for fault in _field_faults(key, item, root.fields)]
     faults += following.faults(root.fields)
+    faults += [fault for key, item in root.fields.items() for fault in lists.faults(key, item, root.fields)]
     faults += [fault for key, note in root.notes.items() for fault in _condition_faults(f"notes.{key}.when", note.when)]
     if not re.fullmatch(r"(?!\.)[^/\\\x00-\x1f]+", mode.name):
         faults.append(f"mode.name: {mode.name!r} is no plain name; results are called after it")
