@@ -39,11 +39,15 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """A named list of operation templates, applied where `when` holds. `source` is the config file that it stands in."""
+    """A named list of operation templates, applied where `when` holds, with `each` once for every item (see aio.graph.each).
+
+    `source` is the config file that it stands in.
+    """
 
     name: str = field(metadata=KEY)
     operations: tuple[Mapping[str, Any], ...]
     when: Condition | None = None
+    each: str | None = None
     source: str = ""
 
 

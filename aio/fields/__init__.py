@@ -80,7 +80,7 @@ def _above(fields: Mapping[str, Field], values: Mapping[str, Any]) -> Iterator[t
     for key, value in lists.flat(values).items():
         field = lists.field_of(fields, key)
         most = values.get(field.at_most) if field and field.at_most else None
-        if isinstance(value, (int, float)) and isinstance(most, (int, float)) and value > most:
+        if field and isinstance(value, (int, float)) and isinstance(most, (int, float)) and value > most:
             yield key, f"{digits(value)} is above {field.at_most}, which is {digits(most)}; give at most {digits(most)}, or more {field.at_most}"
 
 

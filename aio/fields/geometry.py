@@ -78,9 +78,14 @@ def encoded_seconds(seconds: float, fps: float) -> float:
     return round(blocks * ENCODE_BLOCK / ENCODE_RATE, 9)
 
 
+def frame(at: float, seconds: float, fps: float) -> int:
+    """Number, from 0, of the frame that is shown `at` seconds into a clip; of a later time the last one."""
+    return min(math.floor(round(at * fps, 6) + 0.5), frames(seconds, fps) - 1)
+
+
 def half(pixels: int) -> int:
     """Pixels of stage 1, whose latent the spatial upscaler doubles."""
     return pixels // 2
 
 
-FUNCTIONS = {"frames": frames, "clip_seconds": clip_seconds, "encoded_seconds": encoded_seconds, "half": half}
+FUNCTIONS = {"frames": frames, "frame": frame, "clip_seconds": clip_seconds, "encoded_seconds": encoded_seconds, "half": half}

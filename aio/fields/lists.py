@@ -7,8 +7,10 @@ recipes know it by its flat key.
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import PurePath
 from typing import Any
 
 from aio.errors import nearest
@@ -110,6 +112,21 @@ def without_files(field: Field | None, value: Any) -> Any:
     if field is None or field.type != LIST or value is None:
         return value
     return [{key: one for key, one in item.items() if key in plain(field).items} if isinstance(item, Mapping) else item for item in known(value)]
+
+
+def words(field: Field, value: Any) -> Any:
+    """A value for people: of a LIST its items in a line, files by their names alone."""
+    if field.type != LIST:
+        return value
+    kinds = field.items
+    told = [", ".join(f"{key} {PurePath(one).name if kinds[key].type in MEDIA_TYPES else one}" for key, one in item.items() if one is not None)
+            for item in known(value or [])]
+    return "; ".join(told)
+
+
+def typed(value: Any) -> str:
+    """A list as it is typed after `field=`."""
+    return json.dumps(value, ensure_ascii=False)
 
 
 def flat(values: Mapping[str, Any]) -> dict[str, Any]:

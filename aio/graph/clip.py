@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from aio.fields import geometry
+from aio.fields import geometry, lists
 from aio.job import Request
 from aio.media import Clip
 from aio.values import Media
@@ -32,7 +32,8 @@ def files_of(request: Request) -> dict[str, Media]:
     """Name of an input file in the prompt -> its facts: of the staged copy, or before staging what that copy will have."""
     clip, found = clip_of(request), dict[str, Media]()
     for name, facts in request.media.items():
-        kind = request.config.fields[name].type
+        field = lists.field_of(request.config.fields, name)
+        kind = field.type if field else facts.kind.upper()
         if clip is not None and name not in request.hashes and kind == "VIDEO" and facts.kind == "video":
             facts = replace(
                 facts, width=clip.width, height=clip.height, frames=clip.frames, fps=clip.fps, seconds=clip.seconds,
@@ -40,5 +41,5 @@ def files_of(request: Request) -> dict[str, Media]:
             )
         elif clip is not None and name not in request.hashes and kind == "AUDIO":
             facts = replace(facts, seconds=max(facts.seconds, clip.seconds))
-        found[str(request.values[name])] = facts
+        found[str(lists.at(request.values, name))] = facts
     return found
