@@ -36,15 +36,14 @@ def chosen(config: Config, values: Mapping[str, Any]) -> Iterator[tuple[str, tup
                 yield f"{source}[{key}]", tuple(templates.bound(one, patch.each, key) for one in patch.operations)
 
 
-def fact(config: Config, values: Mapping[str, Any], name: str) -> tuple[bool, Any]:
-    """Whether a flat key, of a list field or of a section, names something here; and what that is."""
+def item_of(config: Config, values: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """What there is in the item that a flat key points into, by flat keys; empty where it is no flat key of an item that is here."""
     match = _FACT.fullmatch(name)
     if match is None:
-        return False, None
-    if lists.field_of(config.fields, name) is not None:
-        return True, lists.at(values, name)
-    facts = _facts(config, match[1]).get(match[2], {})
-    return match[3] in facts, facts.get(match[3])
+        return {}
+    if _is_list(config, match[1]):
+        return {key: lists.at(values, key) for key in (f"{match[1]}[{match[2]}].{one}" for one in config.fields[match[1]].items)}
+    return {f"{match[1]}[{match[2]}].{key}": value for key, value in _facts(config, match[1]).get(match[2], {}).items()}
 
 
 def reads(config: Config, patch: Patch) -> set[str]:

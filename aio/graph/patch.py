@@ -136,8 +136,8 @@ class _Scope:
             raise self.fault(f"${{{name}:{','.join(args)}}} cannot be worked out of {values[:120]} ({error})") from None
 
     def value(self, name: str) -> Any:
-        there, value = (False, None) if name in self.values else each.fact(self.config, self.values, name)
-        return value if there else self.lookup(self.values, name, "field")
+        item = each.item_of(self.config, self.values, name) if name not in self.values else {}
+        return self.lookup(item or self.values, name, "field")
 
     def node_id(self, name: str) -> str:
         self.touched[name] = None
