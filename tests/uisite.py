@@ -61,8 +61,8 @@ patches:
 
 
 @contextmanager
-def site(folder: Path, *overrides: str, **options):
-    """A served page: url, outputs, inbox, floor and blocks. Its files lie in `folder`; options are launch's."""
+def site(folder: Path, *overrides: str, modes: dict[str, str] = {}, **options):
+    """A served page: url, outputs, inbox, floor and blocks. Its files lie in `folder`; `modes` are further ones' files; options are launch's."""
     from aio.ui import catalogue
     from aio.ui.serving import launch
 
@@ -70,6 +70,8 @@ def site(folder: Path, *overrides: str, **options):
     os.environ["GRADIO_TEMP_DIR"] = str(folder / "cache")
     floor, outputs = Floor(), folder / "outputs"
     mine = seventh(folder / "mine")
+    for name, text in modes.items():
+        (mine / "mode" / f"{name}.yaml").write_text(text, encoding="utf-8")
     offered, faults = catalogue.read(["engine=preview", f"output.dir={outputs}", *overrides], [mine])
     assert not faults
     app, url, _ = launch(offered, runner=floor, prevent_thread_lock=True, **{"quiet": True, **options})
