@@ -52,7 +52,7 @@ def test_every_fault_of_every_item_is_said_at_once_with_key_value_and_remedy():
     assert str(caught.value).splitlines() == [
         "shots[0].att: no key of an item. Did you mean 'at'? Keys: image, at, text",
         "shots[1].image: is required: give image: … (a picture file)",
-        "shots[1].at: -1 is below 0; legal: 0 to ",
+        "shots[1].at: -1 is below 0; legal: 0 or more",
         "shots[2]: '7' is no item; write {image: …, at: …, text: …}",
     ]
 

@@ -96,6 +96,8 @@ class Field:
             return f"{self.min_items or 0} to {self.max_items or 'any number of'} items of {', '.join(self.items)}"
         if self.min is None and self.max is None:
             return ""
+        if self.max is None:
+            return f"{digits(self.min or 0)} or more"
         low, high = (digits(bound) if bound is not None else "" for bound in (self.min, self.max))
         step = f", step {self.step:g}" if self.step and self.type == "INT" and self.step != 1 else ""
         return f"{low} to {high}{step}"

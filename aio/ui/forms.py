@@ -144,7 +144,7 @@ class Form:
         said: dict[str, list[str]] = {}
         for problem in found:
             said.setdefault(lists.base(problem.field), []).append(self._words(problem, given))
-        return {name: " ".join(several) if self._listed(name) else several[0]   # the first of a field counts, all of a list
+        return {name: ". ".join(several) if self._listed(name) else several[0]   # the first of a field counts, all of a list
                 for name, several in said.items()}
 
     def sentences(self, error: InvalidParams, given: Mapping[str, Any]) -> str:
