@@ -118,7 +118,8 @@ def _loras(words: Sequence[str], config_dirs: Sequence[Path], mode: str, loras: 
         return
     for chosen in [*((name,) for name in loras), tuple(loras[:2])]:
         dropped = {f"lora/{name}.yaml" for name in loras if name not in chosen}
-        config = dataclasses.replace(every, patches=tuple(p for p in every.patches if p.source not in dropped))
+        config = dataclasses.replace(
+            every, loras={name: every.loras[name] for name in chosen}, patches=tuple(p for p in every.patches if p.source not in dropped))
         yield _row(config, "lora " + " + ".join(chosen), reach=chosen)
 
 

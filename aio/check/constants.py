@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -103,16 +103,17 @@ def _driven(job: Request, operations: Sequence[Operation]) -> dict[tuple[str, st
         template = made.get((operation.source, operation.index), {"value": "${value:file}"})["value"]
         node_id, *rest = operation.path.split("/")[1:]
         if len(rest) == 2:
-            found[node_id, rest[1]] = _fields(template)
+            found[node_id, rest[1]] = _fields(template, job.config.fields)
         elif not rest:
-            found |= {(node_id, key): _fields(item) for key, item in template["inputs"].items()}
+            found |= {(node_id, key): _fields(item, job.config.fields) for key, item in template["inputs"].items()}
     return found
 
 
-def _fields(template: Any) -> frozenset[str]:
+def _fields(template: Any, fields: Container[str]) -> frozenset[str]:
     """Fields that a value is made of. What `pick` finds in a table is a constant, one for each choice."""
     picked = isinstance(template, str) and template.startswith("${pick:")
-    return frozenset() if picked else frozenset(map(lists.base, templates.names(template)))
+    read = set() if picked else templates.names(template)
+    return frozenset(lists.base(name) for name in read if "[" not in name or lists.base(name) in fields)   # else a fact of the configuration
 
 
 def _names(config: Config, prompt: Prompt) -> dict[str, str]:
