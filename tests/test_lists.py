@@ -8,10 +8,12 @@ import sys
 
 import pytest
 from PIL import Image
+from realcomfyui import comfy, comfy_folder  # noqa: F401  fixtures
 from story import STORY, written
 
 from aio import check, cli, fields
 from aio import config as configuration
+from aio.check import doctor
 from aio.errors import ConfigError, InvalidParams
 from aio.fields import Field, lists, templates
 from aio.graph import each
@@ -231,3 +233,43 @@ def test_help_shows_what_an_item_holds(mine, capfd):
     said = capfd.readouterr().out
     assert "list of 1 to 8 items of image, at, strength, required: Pictures, and when each of them is seen; image: picture file, required" in said
     assert """keyframes='[{"image": "samples/astronaut.png"}""" in said
+
+
+OLD = """\
+# @package _global_
+loras:
+  mine: {title: Mine, base: ltx-2.3, note: ""}
+fields:
+  mine: {type: FLOAT, default: 0.5, min: 0, max: 1}
+patches:
+  mine:
+    - {op: add, path: /mine, value: {class_type: LoraLoaderModelOnly, inputs: {lora_name: mine.safetensors, strength_model: "${value:mine}"}}}
+    - {op: copy, from: "${port:model}", path: /mine/inputs/model}
+    - {op: replace, path: "${port:model}", value: [mine, 0]}
+"""
+
+
+def test_one_patch_adds_every_chosen_lora_beside_one_with_a_patch_of_its_own(mine):
+    (mine / "my" / "lora").mkdir()
+    (mine / "my" / "lora" / "mine.yaml").write_text(OLD, encoding="utf-8")
+    config = configuration.compose(["mode=t2v", "preset=fast", "lora=[mine,detailer,camera_static]"], [mine / "my"])
+    prompt = draw(check.sample(config, {"detailer": 0.3})).prompt
+    assert prompt["detailer"]["inputs"] == {"lora_name": "ltx-2-19b-ic-lora-detailer.safetensors", "strength_model": 0.3, "model": ["1", 0]}
+    assert prompt["detailer"]["_meta"] == {"title": "LoRA: Finer detail"}
+    assert (prompt["camera_static"]["inputs"]["model"], prompt["mine"]["inputs"]["model"]) == (["detailer", 0], ["camera_static", 0])
+    faulty = {row.variant: row.faults for row in check.check(["t2v"], [mine / "my"]) if row.faults}
+    (fault,) = faulty.pop("lora mine")
+    assert "mine.safetensors is not in conf/registry" in fault and not faulty   # its weights are its owner's
+
+
+@pytest.mark.comfyui
+def test_the_real_comfyui_executes_every_guide_of_the_list(mine, comfy):  # noqa: F811
+    keyframes = [{"image": str(mine / f"{name}.png"), "at": at} for name, at in (("a", 0), ("b", 0.5), ("c", 1))]
+    case = doctor.Case(configuration.compose(["mode=story", "preset=fast"], [mine / "my"]), params={"keyframes": keyframes, "seconds": 1.05})
+    drawn = doctor.prepared(case, comfy.engine.input_dir)
+    assert [drawn.prompt[f"guide_1_{index}"]["inputs"]["frame_idx"] for index in range(3)] == [0, 12, 24]
+    made = comfy.execute(drawn.request, drawn.prompt)
+    assert made.frames == 25
+    assert {f"guide_{stage}_{index}" for stage in (1, 2) for index in range(3)} <= {*comfy.engine.executed}
+    by_itself = doctor.prepared(doctor.Case(case.config), comfy.engine.input_dir)   # as `doctor` runs it
+    assert comfy.execute(by_itself.request, by_itself.prompt).frames == 9

@@ -3,6 +3,7 @@
 import os
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -61,7 +62,7 @@ patches:
 
 
 @contextmanager
-def site(folder: Path, *overrides: str, modes: dict[str, str] = {}, **options):
+def site(folder: Path, *overrides: str, modes: Mapping[str, str] = {}, **options):
     """A served page: url, outputs, inbox, floor and blocks. Its files lie in `folder`; `modes` are further ones' files; options are launch's."""
     from aio.ui import catalogue
     from aio.ui.serving import launch

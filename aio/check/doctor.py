@@ -105,8 +105,8 @@ def prepared(case: Case, input_dir: Path) -> Drawn:
     config = case.config
     params: dict[str, Any] = {f.name: SAMPLES[f.type] for f in config.fields.values() if f.type in MEDIA_TYPES and not f.optional}
     params |= {f.name: "A cat walks" for f in config.fields.values() if f.type == "STRING" and f.default is None}
-    params |= ({"seconds": SECONDS} if "seconds" in config.fields else {}) | dict(case.params)
     params |= {f.name: check.items(f, SAMPLES) for f in config.fields.values() if f.type == LIST}
+    params |= ({"seconds": SECONDS} if "seconds" in config.fields else {}) | dict(case.params)
     params = lists.put(params, {name: str(folders.ROOT / "samples" / file) for name, _, file in lists.files(config.fields, params)})
     checked = request.validate(Job(config, params))
     small = {name: SIZE for name in ("width", "height") if name in config.fields}
