@@ -32,8 +32,8 @@ class Request:
         values: field name -> value; an input field holds the name under which the engine loads it
             once staged, before that its path.
         given: names that the user gave.
-        media: input field name -> facts of the file (of the staged copy once staged).
-        hashes: input field name -> sha256 of the user's file, hex.
+        media: input field name, in an item of a list its flat key (`keyframes[0].image`) -> facts of the file (of the staged copy once staged).
+        hashes: the same names -> sha256 of the user's file, hex.
         prefix: ComfyUI `filename_prefix` of this job, unique to it.
         warnings: sentences for the user.
         origins: field -> what its value was taken from, where it follows an input.

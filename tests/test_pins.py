@@ -38,5 +38,4 @@ def test_manifest_and_node_schema_were_made_from_the_pin():
 @pytest.mark.parametrize("name", config.choices("lora"))
 def test_a_lora_records_the_model_it_was_made_for_as_the_registry_does(name):
     composed = config.compose(["mode=t2v", f"lora=[{name}]"])
-    file = composed.patches and next(patch for patch in composed.patches if patch.name == name).operations[0]["value"]["inputs"]["lora_name"]
-    assert composed.loras[name].base == composed.registry[file].base == "ltx-2-19b"
+    assert composed.loras[name].base == composed.registry[composed.loras[name].file].base == "ltx-2-19b"

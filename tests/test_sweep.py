@@ -274,7 +274,7 @@ def test_an_odd_cell_is_told_with_its_row(row, words, sweep, tmp_path):
         ("t.csv", "seed\n", ["holds no job"]),
         ("t.csv", "mode\nlipsinc\n", ["row 1 (line 2): mode: 'lipsinc' is unknown. Did you mean 'lipsync'?"]),
         ("t.jsonl", '{"seed": 1}\n{"seed": }\n[1]\n', ["row 2 (line 2): not JSON", "row 3 (line 3): expected an object"]),
-        ("t.txt", "x", ["give a .csv or .jsonl"]),
+        ("t.txt", "x", ["give a .csv, .jsonl or .yaml"]),
     ],
 )
 def test_a_table_is_validated_whole_and_errors_name_their_rows(name, rows, said, sweep, tmp_path):

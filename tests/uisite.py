@@ -7,6 +7,7 @@ import shutil
 import tempfile
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -84,19 +85,29 @@ def _catalogue(overrides: tuple[str, ...]):
 
 
 @contextmanager
-def site(folder: Path, *overrides: str, **options):
-    """A served page: url, outputs, inbox, floor and blocks. Its files lie in `folder`; options are launch's."""
+def site(folder: Path, *overrides: str, modes: Mapping[str, str] = {}, **options):
+    """A served page: url, outputs, inbox, floor and blocks. Its files lie in `folder`; `modes` are further ones' files; options are launch's."""
     from aio.ui.serving import launch
 
     before = os.environ.get("GRADIO_TEMP_DIR")
     os.environ["GRADIO_TEMP_DIR"] = str(folder / "cache")
     floor, outputs = Floor(), folder / "outputs"
-    mine, words = _mine(), ("engine=preview", f"output.dir={outputs}", *overrides)
-    offered = _catalogue(tuple(word for word in overrides if not word.startswith("ui")))
+    mine = _mine()
+    words, others = ("engine=preview", f"output.dir={outputs}", *overrides), tuple(word for word in overrides if not word.startswith("ui"))
+    if modes:
+        from aio.ui import catalogue
+
+        mine = seventh(folder / "mine")
+        for name, text in modes.items():
+            (mine / "mode" / f"{name}.yaml").write_text(text, encoding="utf-8")
+        offered, faults = catalogue.read(["engine=preview", *others], [mine])
+        assert not faults
+    else:
+        offered = _catalogue(others)
     own = configuration.compose([*words, f"mode={next(iter(offered.modes))}"], [mine])
-    modes = {name: replace(mode, ui=own.ui, output=own.output, output_dir=own.output_dir, choices={**mode.choices, "ui": own.choices["ui"]})
-             for name, mode in offered.modes.items()}
-    offered = replace(offered, overrides=words, modes=modes, page=own.ui)
+    composed = {name: replace(mode, ui=own.ui, output=own.output, output_dir=own.output_dir, choices={**mode.choices, "ui": own.choices["ui"]})
+                for name, mode in offered.modes.items()}
+    offered = replace(offered, overrides=words, modes=composed, page=own.ui)
     app, url, _ = launch(offered, runner=floor, prevent_thread_lock=True, **{"quiet": True, **options})
     blocks = app.get_blocks()
     try:

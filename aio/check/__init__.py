@@ -13,9 +13,9 @@ from aio import fields, request
 from aio.check import nodecheck
 from aio.config import Config
 from aio.errors import AioError, InvalidParams
-from aio.fields import MEDIA_TYPES, Field, formats, geometry
+from aio.fields import LIST, MEDIA_TYPES, Field, formats, geometry, lists
 from aio.fields.conditions import holds
-from aio.graph import patch
+from aio.graph import each
 from aio.graph.draw import draw
 from aio.job import Request
 from aio.values import Media
@@ -75,7 +75,8 @@ def check(
         for memory in configuration.choices("memory", config_dirs):
             _, row = _composed([*usual, f"memory={memory}"], config_dirs)
             yield dataclasses.replace(row, mode=mode, variant=f"memory {memory}")
-        idle = [name for name in base.fields if every and name not in effects and name not in _affecting(base)]
+        parts = [part for field in base.fields.values() for part in _parts(field)]
+        idle = [name for name in parts if every and name not in effects and name not in _affecting(base)]
         yield Row(mode, "all", "all", "effects", faults=tuple(f"field {name} changes nothing in any preset" for name in idle))
         if loras:
             yield from _loras([*usual, f"lora=[{','.join(loras)}]"], config_dirs, mode, loras)
@@ -117,7 +118,8 @@ def _loras(words: Sequence[str], config_dirs: Sequence[Path], mode: str, loras: 
         return
     for chosen in [*((name,) for name in loras), tuple(loras[:2])]:
         dropped = {f"lora/{name}.yaml" for name in loras if name not in chosen}
-        config = dataclasses.replace(every, patches=tuple(p for p in every.patches if p.source not in dropped))
+        config = dataclasses.replace(
+            every, loras={name: every.loras[name] for name in chosen}, patches=tuple(p for p in every.patches if p.source not in dropped))
         yield _row(config, "lora " + " + ".join(chosen), reach=chosen)
 
 
@@ -137,8 +139,9 @@ def sample(config: Config, params: Mapping[str, Any] = {}) -> Request:
     Raises:
         InvalidParams: the config's own defaults or presets break the config's own rules.
     """
-    given = {f.name: f"aio/{f.name}" for f in config.fields.values() if f.type in MEDIA_TYPES and not f.optional}
+    given: dict[str, Any] = {f.name: f"aio/{f.name}" for f in config.fields.values() if f.type in MEDIA_TYPES and not f.optional}
     given |= {f.name: _text(f) for f in config.fields.values() if f.type == "STRING" and f.default is None}
+    given |= {f.name: items(f, dict.fromkeys(MEDIA_TYPES, f"aio/{f.name}")) for f in config.fields.values() if f.type == LIST}
     try:
         values = fields.check(config.fields, given | dict(params), config.values)
     except InvalidParams as error:
@@ -147,17 +150,24 @@ def sample(config: Config, params: Mapping[str, Any] = {}) -> Request:
         if field.length_of and values[field.name] is None:
             values[field.name] = 5.0
     found = {}
-    for field in config.fields.values():
-        if field.type in MEDIA_TYPES and values[field.name]:
-            found[field.name] = _media(field, values, config.clips)
+    for name, field, value in lists.files(config.fields, values):
+        found[name] = _media(field, str(value), values, config.clips)
     return Request(config, values, frozenset(params), found, warnings=tuple(request.notes(config, values)))
 
 
-def _media(field: Field, values: Mapping[str, Any], clips: geometry.Clips) -> Media:
+def items(field: Field, files: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Made-up items of a LIST: two where that is legal, so that one follows another. files: type -> its file."""
+    count = min(max(field.min_items or 0, 2), field.max_items or 2)
+    least = {name: files.get(one.type, _text(one) if one.type == "STRING" else one.options[0] if one.options else one.min or 0)
+             for name, one in field.items.items() if one.required}
+    return [dict(least) for _ in range(count)]
+
+
+def _media(field: Field, value: str, values: Mapping[str, Any], clips: geometry.Clips) -> Media:
     width, height, fps = values.get("width") or 512, values.get("height") or 512, values.get("fps") or 24.0
     frames = geometry.frames(clips, values.get("seconds") or 5.0, fps)
     kind = field.type.lower()
-    facts = Media(Path(str(values[field.name])), kind, width, height)
+    facts = Media(Path(value), kind, width, height)
     if kind == "video":
         facts = dataclasses.replace(facts, frames=frames, fps=fps)
     if kind != "image":
@@ -182,8 +192,9 @@ def _row(config: Config, variant: str = "", params: Mapping[str, Any] = {}, reac
 def _unread(config: Config) -> Iterator[str]:
     read = _affecting(config)
     for item in config.patches:
-        read |= set().union(*(patch.names(operation) for operation in item.operations), set())
-    yield from (f"field {name} is read by no operation" for name in config.fields if name not in read)
+        read |= each.reads(config, item)
+    names = [part for field in config.fields.values() for part in _parts(field)]
+    yield from (f"field {name} is read by no operation" for name in names if name not in read)
 
 
 def _affecting(config: Config) -> set[str]:
@@ -202,12 +213,29 @@ def _effective(config: Config) -> set[str]:
                 job = sample(config, params)
                 if not holds(field.when, {**config.values, **job.values}):
                     continue   # e.g. people, which control=canny does not have
-                if draw(sample(config, {**params, name: _other(field, job.values[name])})).prompt != draw(job).prompt:
-                    found.add(name)
+                for key, other in _others(field, job.values[name]):
+                    if draw(sample(config, {**params, name: other})).prompt != draw(job).prompt:
+                        found.add(key)
             except AioError:
                 continue   # not a value that it can have here
-            break
+            if found >= set(_parts(field)):
+                break
     return found
+
+
+def _parts(field: Field) -> list[str]:
+    """A field, and the keys of its items as `keyframes[].at`."""
+    return [field.name, *(f"{field.name}[].{key}" for key in field.items)]
+
+
+def _others(field: Field, value: Any) -> Iterator[tuple[str, Any]]:
+    """(part, another legal value of the field) for each of its parts."""
+    if field.type != LIST:
+        yield field.name, _other(field, value)
+        return
+    yield field.name, value[1:] if len(value) > (field.min_items or 0) else [*value, *value[:1]]
+    for key, one in field.items.items():
+        yield f"{field.name}[].{key}", [{**value[0], key: _other(one, value[0][key])}, *value[1:]]
 
 
 def _other(field: Field, value: Any) -> Any:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from aio import check
 from aio.config import Config
-from aio.fields import MEDIA_TYPES, holds
-from aio.graph import patch, workflow
+from aio.fields import MEDIA_TYPES, holds, lists, templates
+from aio.graph import each, workflow
 from aio.graph.draw import draw
 from aio.job import Request
 from aio.values import Operation, Prompt
@@ -64,7 +64,7 @@ def _variants(config: Config) -> Iterator[Mapping[str, Any]]:
 
 def _settings(config: Config) -> dict[str, Any]:
     """Values that are no fields, and that the patches read."""
-    read = {name for item in config.patches for name in (*(item.when or {}), *patch.names(item.operations))}
+    read = {name for item in config.patches for name in (*(item.when or {}), *each.reads(config, item))}
     return {name: value for name, value in config.values.items() if name not in config.fields and name in read}
 
 
@@ -78,7 +78,7 @@ def _set(job: Request) -> dict[str, Any]:
 def _graph(job: Request) -> tuple[dict[str, tuple[str, ...]], list[tuple[str, Any, tuple[str, ...]]]]:
     """Field -> the inputs that it drives; the literals, each with its name, value and input."""
     drawn = draw(job)
-    driven, names = _driven(job.config, drawn.operations), _names(job.config, drawn.prompt)
+    driven, names = _driven(job, drawn.operations), _names(job.config, drawn.prompt)
     drives: dict[str, tuple[str, ...]] = {}
     literals: list[tuple[str, Any, tuple[str, ...]]] = []
     for node_id, node in drawn.prompt.items():
@@ -91,27 +91,29 @@ def _graph(job: Request) -> tuple[dict[str, tuple[str, ...]], list[tuple[str, An
     return drives, literals
 
 
-def _driven(config: Config, operations: Sequence[Operation]) -> dict[tuple[str, str], frozenset[str]]:
+def _driven(job: Request, operations: Sequence[Operation]) -> dict[tuple[str, str], frozenset[str]]:
     """Node and input -> the fields that its value is made of, none for what an operation writes as it stands."""
-    templates = {(f"{item.source}: {item.name}", index): template for item in config.patches for index, template in enumerate(item.operations)}
-    found: dict[tuple[str, str], frozenset[str]] = {}
+    chosen = each.chosen(job.config, {**job.config.values, **job.values})
+    made = {(source, index): template for source, several in chosen for index, template in enumerate(several)}
+    found = dict[tuple[str, str], frozenset[str]]()
     for operation in operations:
         if operation.op not in ("add", "replace"):
             continue   # the others move links
         # An operation that no template made sets the name of the file.
-        template = templates.get((operation.source, operation.index), {"value": "${value:file}"})["value"]
+        template = made.get((operation.source, operation.index), {"value": "${value:file}"})["value"]
         node_id, *rest = operation.path.split("/")[1:]
         if len(rest) == 2:
-            found[node_id, rest[1]] = _fields(template)
+            found[node_id, rest[1]] = _fields(template, job.config.fields)
         elif not rest:
-            found |= {(node_id, key): _fields(item) for key, item in template["inputs"].items()}
+            found |= {(node_id, key): _fields(item, job.config.fields) for key, item in template["inputs"].items()}
     return found
 
 
-def _fields(template: Any) -> frozenset[str]:
+def _fields(template: Any, fields: Container[str]) -> frozenset[str]:
     """Fields that a value is made of. What `pick` finds in a table is a constant, one for each choice."""
     picked = isinstance(template, str) and template.startswith("${pick:")
-    return frozenset() if picked else frozenset(patch.names(template))
+    read = set() if picked else templates.names(template)
+    return frozenset(lists.base(name) for name in read if "[" not in name or lists.base(name) in fields)   # else a fact of the configuration
 
 
 def _names(config: Config, prompt: Prompt) -> dict[str, str]:

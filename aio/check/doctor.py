@@ -21,7 +21,7 @@ from aio import config as configuration
 from aio.comfyui import location, tinyweights
 from aio.config import Config
 from aio.errors import EngineError
-from aio.fields import MEDIA_TYPES
+from aio.fields import LIST, MEDIA_TYPES, lists
 from aio.graph.draw import Drawn, draw
 from aio.job import Job
 from aio.machine import faults, folders, terminal
@@ -105,9 +105,9 @@ def prepared(case: Case, input_dir: Path) -> Drawn:
     config = case.config
     params: dict[str, Any] = {f.name: SAMPLES[f.type] for f in config.fields.values() if f.type in MEDIA_TYPES and not f.optional}
     params |= {f.name: "A cat walks" for f in config.fields.values() if f.type == "STRING" and f.default is None}
+    params |= {f.name: check.items(f, SAMPLES) for f in config.fields.values() if f.type == LIST}
     params |= ({"seconds": SECONDS} if "seconds" in config.fields else {}) | dict(case.params)
-    media = [f.name for f in config.fields.values() if f.type in MEDIA_TYPES and f.name in params]
-    params |= {name: str(folders.ROOT / "samples" / params[name]) for name in media}
+    params = lists.put(params, {name: str(folders.ROOT / "samples" / file) for name, _, file in lists.files(config.fields, params)})
     checked = request.validate(Job(config, params))
     small = {name: SIZE for name in ("width", "height") if name in config.fields}
     return draw(request.stage(dataclasses.replace(checked, values={**checked.values, **small}), input_dir))

@@ -9,7 +9,7 @@ from typing import Any
 
 from aio import engines, request
 from aio.config import Config
-from aio.fields import MEDIA_TYPES
+from aio.fields import MEDIA_TYPES, lists
 from aio.fields.conditions import holds
 from aio.fields.numerals import exact
 from aio.graph import duration, workflow
@@ -103,7 +103,7 @@ def text(plan: Plan) -> str:
     for name, field in config.fields.items():
         if holds(field.when, {**config.values, **plan.drawn.request.values}):
             value = plan.drawn.request.values[name]
-            shown = Path(value).name if field.type in MEDIA_TYPES and value else value
+            shown = Path(value).name if field.type in MEDIA_TYPES and value else lists.words(field, value)
             origin = f"   from {plan.drawn.request.origins[name]}" if name in plan.drawn.request.origins else ""
             lines.append(f"  {name:18} {_short('' if shown is None else str(shown))}{origin}")
     sound = f"{result.sound_seconds:.2f} s at {result.sample_rate} Hz" if result.sample_rate else "none"

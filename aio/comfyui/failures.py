@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from aio.errors import AioError, NodeError, OutOfMemory, WorkflowError
-from aio.graph import bounds, patch, workflow
+from aio.fields import lists, templates
+from aio.graph import bounds, workflow
 from aio.graph.draw import Drawn
 from aio.values import Prompt
 
@@ -51,10 +52,10 @@ def refused(error: Mapping[str, Any] | None, node_errors: Mapping[str, Any], dra
 def _fields(drawn: Drawn, node_id: str, name: str) -> list[str]:
     """Fields that an input's value was rendered from."""
     try:
-        template = bounds.template_of(drawn.request.config, drawn.operations, node_id, name)
+        template = bounds.template_of(drawn.request, drawn.operations, node_id, name)
     except AioError:
         return []
-    return sorted(patch.names(template) & set(drawn.request.config.fields))
+    return sorted(name for name in templates.names(template) if lists.base(name) in drawn.request.config.fields)
 
 
 def failed(error: BaseException, node_id: str, prompt: Prompt, stage: str, stages: Mapping[str, str], log: Path) -> AioError:

@@ -19,8 +19,8 @@ from aio.config import Config
 from aio.config.grammar import literal, split
 from aio.config.sections import Sweep
 from aio.errors import AioError, ConfigError, nearest
-from aio.fields import LITERAL_TYPES, TEXT_TYPES, Field
-from aio.fields.texts import lines, of_field
+from aio.fields import Field
+from aio.fields.texts import of_field, whole
 from aio.machine import paths
 
 _OVERRIDE = re.compile(r"(?P<prefix>\+{0,2}|~)(?P<key>[\w@./:-]+)(?:=(?P<value>.*))?", re.DOTALL)
@@ -243,18 +243,17 @@ def _together(command: Command, name: str, groups: Iterable[str]) -> str:
 
 
 def _read_files(command: Command) -> None:
-    """Replace `@file` by its content and `@@x` by `@x` in text fields."""
+    """Replace `@file` by its content in text and list fields, and `@@x` by `@x` in text fields."""
     try:
         known = command.compose().fields
     except AioError:
         return   # the run itself reports it, with its own words
     for name, text in command.params.items():
-        if name in known and known[name].type in TEXT_TYPES:
-            command.params[name] = of_field(name, text)
+        if name in known:
+            command.params[name] = of_field(known[name], text)
 
 
 def _swept(known: Field | None, name: str, text: str) -> str:
     """One field as a Hydra override of a multirun."""
-    if known is None or known.type not in LITERAL_TYPES:
-        return f"++params.{name}={text}"
-    return f"++params.{name}={','.join(literal(line) for line in lines(name, text))}"
+    texts = whole(known, text) if known else None
+    return f"++params.{name}={text if texts is None else ','.join(map(literal, texts))}"

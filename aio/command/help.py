@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from aio import config as configuration
 from aio.config import Config
 from aio.errors import ConfigError
-from aio.fields import MEDIA_TYPES, Field
+from aio.fields import LIST, MEDIA_TYPES, Field, lists
 
 USAGE = """aio: LTX-2.3 video with sound, from one command
 
@@ -47,15 +48,22 @@ def _lines(config: Config, config_dirs: Sequence[Path]) -> Iterator[str]:
     yield '  eval "$(aio -sc install=bash)"   completion of groups and their choices for the installed command `aio`'
     yield "\nExamples"
     for example in config.examples:
-        words = " ".join(f'{name}="{value}"' if isinstance(value, str) and " " in value else f"{name}={value}" for name, value in example.items())
+        words = " ".join(_typed(name, value) for name, value in example.items())
         yield f"  python -m aio mode={config.mode} preset=fast {words}"
     yield f"  python -m aio -m mode={config.mode} preset=fast,quality seed=1,2,3 …"
+
+
+def _typed(name: str, value: Any) -> str:
+    """A value of a sample job as it is typed."""
+    if isinstance(value, (list, tuple)):
+        return f"{name}='{lists.typed(value)}'"
+    return f'{name}="{value}"' if isinstance(value, str) and " " in value else f"{name}={value}"
 
 
 def describe(field: Field, config: Config) -> str:
     """`INT 256 to 1920, step 64, default 1280: Pixels`."""
     default = config.values.get(field.name, field.default)
-    kind = {"IMAGE": "picture file", "AUDIO": "sound file", "VIDEO": "video file", "STRING": "text"}.get(field.type, field.type)
+    kind = {"IMAGE": "picture file", "AUDIO": "sound file", "VIDEO": "video file", "STRING": "text", LIST: "list of"}.get(field.type, field.type)
     parts = [f"{kind} {field.range}".strip()]
     if field.required:
         parts.append("required")
@@ -68,7 +76,8 @@ def describe(field: Field, config: Config) -> str:
         parts.append(f"default {shown if len(shown) <= 34 else shown[:33] + '…'}")
     elif field.type in MEDIA_TYPES:
         parts.append("optional")
-    return ", ".join(parts) + (f": {field.tooltip}" if field.tooltip else "")
+    items = "".join(f"; {key}: {describe(one, config)}" for key, one in field.items.items())
+    return ", ".join(parts) + (f": {field.tooltip}" if field.tooltip else "") + items
 
 
 def _summary(group: str, name: str, config_dirs: Sequence[Path]) -> str:

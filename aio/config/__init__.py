@@ -26,7 +26,7 @@ from aio.config.quoting import LITERAL, escaped
 from aio.config.sections import Mode, Node, Sections
 from aio.config.words import Words, picked, sort
 from aio.errors import AioError, ConfigError, nearest
-from aio.fields import TYPES, Field
+from aio.fields import TYPES, Field, lists
 from aio.fields.formats import FORMATS
 from aio.fields.geometry import Clips, Latent
 from aio.machine import paths
@@ -133,6 +133,7 @@ def build(cfg: Any, config_dirs: Sequence[Path] = (), given: Words | None = None
     made = patches.marked(patches.ordered(patches.read(root.patches, faults, _condition_faults), root.phases), root)
     faults += [fault for key, item in root.fields.items() for fault in _field_faults(key, item, root.fields)]
     faults += following.faults(root.fields)
+    faults += [fault for key, item in root.fields.items() for fault in lists.faults(key, item, root.fields)]
     faults += [fault for key, note in root.notes.items() for fault in _condition_faults(f"notes.{key}.when", note.when)]
     if not re.fullmatch(r"(?!\.)[^/\\\x00-\x1f]+", mode.name):
         faults.append(f"mode.name: {mode.name!r} is no plain name; results are called after it")
@@ -153,7 +154,7 @@ def build(cfg: Any, config_dirs: Sequence[Path] = (), given: Words | None = None
         output_dir=paths.expanded(root.output.dir, "output.dir"),
         output_name=root.output.name,
         examples=root.examples,
-        **{section.name: getattr(root, section.name) for section in dataclasses.fields(Sections)} | {"fields": patches.kept(root.fields, made)},
+        **{section.name: getattr(root, section.name) for section in dataclasses.fields(Sections)} | {"fields": patches.kept(root, made)},
     )
 
 

@@ -11,9 +11,9 @@ from typing import Any
 
 from aio.config import files
 from aio.config.places import CONF
-from aio.config.quoting import TEMPLATE
 from aio.config.sections import Root
 from aio.errors import ConfigError, nearest
+from aio.fields.templates import TEMPLATE
 
 _VALUE = re.compile(r"\$\{values\.(\w+)\}")
 

@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from aio.config import foreign
 from aio.config.places import CONF, choices
 from aio.config.quoting import LITERAL
 from aio.errors import AioError, ConfigError, nearest
+from aio.fields import templates
 
 alone = threading.RLock()
 """Hydra keeps one global instance: two threads must not compose at once."""
@@ -149,7 +149,7 @@ def register() -> None:
     from aio.config.sources import remember
 
     remember()
-    for word in foreign.TEMPLATE_WORDS:
+    for word in templates.ALL:
         if not OmegaConf.has_resolver(word):
             OmegaConf.register_new_resolver(word, functools.partial(_untouched, word))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from aio.errors import nearest
-from aio.fields import Field
+from aio.fields import LIST, Field
 from aio.fields.geometry import SIZE
 
 _LENGTHS, _SHAPES = ("AUDIO", "VIDEO"), ("IMAGE", "VIDEO")
@@ -26,5 +26,7 @@ def faults(fields: Mapping[str, Field]) -> Iterator[str]:
 
 def _input(where: str, source: str, fields: Mapping[str, Field], types: tuple[str, str]) -> Iterator[str]:
     inputs = [name for name, field in fields.items() if field.type in types]
+    if types is _SHAPES:
+        inputs += [name for name, field in fields.items() if field.type == LIST and any(one.type in types for one in field.items.values())]
     if source not in inputs:
         yield f"{where}: {source!r} is no {' or '.join(types)} input of the mode.{nearest(source, inputs)} Inputs: {', '.join(inputs) or 'none'}"

@@ -11,11 +11,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from aio.errors import ConfigError
+from aio.fields import templates
 
-TEMPLATE_WORDS = ("value", "pick", "node", "pointer", "port", "frames", "clip_seconds", "encoded_seconds", "half")
-"""Words of aio.graph.patch, which renders them; OmegaConf passes them untouched."""
-
-RESOLVERS = (*TEMPLATE_WORDS, "oc.select", "oc.dict.keys", "oc.dict.values")
+RESOLVERS = (*templates.ALL, "oc.select", "oc.dict.keys", "oc.dict.values")
 """All that may be resolved outside Hydra's own section. oc.env, oc.decode and oc.create would bring in what no file says."""
 
 _LIVE = re.compile(r"(?<!\\)(?:\\\\)*\$\{")

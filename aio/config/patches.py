@@ -10,9 +10,9 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from aio.config import templates, typed
+from aio.config import typed
 from aio.config.sections import Root
-from aio.fields import Field
+from aio.fields import Field, templates
 from aio.fields.amounts import KEY
 from aio.fields.conditions import Condition
 
@@ -22,7 +22,7 @@ MODE = "mode"
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """A named list of operation templates, applied where `when` holds.
+    """A named list of operation templates, applied where `when` holds, with `each` once for every item (see aio.graph.each).
 
     Attributes:
         source: the config file that it stands in. phase: the group among whose patches it is applied, its file's unless it says another.
@@ -32,6 +32,7 @@ class Patch:
     name: str = field(metadata=KEY)
     operations: tuple[Mapping[str, Any], ...]
     when: Condition | None = None
+    each: str | None = None
     source: str = ""
     phase: str = ""
     lacks: tuple[str, ...] = ()
@@ -40,11 +41,6 @@ class Patch:
     def group(self) -> str:
         """The config group of its file, empty for the command line."""
         return group_of(self.source)
-
-    @property
-    def names(self) -> templates.Names:
-        """What its templates name."""
-        return templates.names(self.operations)
 
 
 def group_of(source: str) -> str:
@@ -78,17 +74,24 @@ def marked(patches: Iterable[Patch], root: Root) -> list[Patch]:
     known = {"node": root.nodes, "port": root.ports, "field": {**root.values, **root.fields}}
     found = []
     for patch in patches:
-        named = patch.names
-        wanted = [(kind, name) for kind, names in (("node", named.nodes), ("port", named.ports), ("field", named.fields)) for name in sorted(names)]
+        nodes, ports = templates.targets(patch.operations)
+        wanted = [(kind, name) for kind, names in (("node", nodes), ("port", ports), ("field", reads(patch, root))) for name in sorted(names)]
         lacks = [f"{kind} {name!r}" for kind, name in wanted if name not in known[kind]] if patch.group not in ("", MODE) else []
         found.append(replace(patch, lacks=tuple(lacks)))
     return found
 
 
-def kept(fields: Mapping[str, Field], patches: Collection[Patch]) -> dict[str, Field]:
+def reads(patch: Patch, root: Root) -> set[str]:
+    """Names of the fields and values that a patch reads, without the keys of what it is repeated for."""
+    items = getattr(root, patch.each, None) if patch.each else None
+    bound = [templates.bound(patch.operations, str(patch.each), key) for key in items] if isinstance(items, Mapping) else [patch.operations]
+    return {name for one in bound for name in templates.names(one) if not name.startswith("item.") and "[" not in name}
+
+
+def kept(root: Root, patches: Collection[Patch]) -> dict[str, Field]:
     """The mode's own fields, then those of other groups, without those that only patches read that are left out."""
     read, idle = set[str](), set[str]()
     for patch in patches:
-        (idle if patch.lacks else read).update(patch.names.fields, patch.when or ())
-    own = {name: field for name, field in fields.items() if group_of(field.source) in ("", MODE)}
-    return own | {name: field for name, field in fields.items() if name not in own and (name in read or name not in idle)}
+        (idle if patch.lacks else read).update(reads(patch, root), patch.when or ())
+    own = {name: field for name, field in root.fields.items() if group_of(field.source) in ("", MODE)}
+    return own | {name: field for name, field in root.fields.items() if name not in own and (name in read or name not in idle)}

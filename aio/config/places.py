@@ -76,7 +76,7 @@ def _own_lora(given: str, known: Sequence[str]) -> str:
     comfyui = next((path for _, path in folders.comfyui() if os.path.isfile(path / "nodes.py")), None)
     place = folders.models(comfyui) / "loras" if comfyui else "models/loras of ComfyUI, which `python -m aio setup` fetches"
     return (f". A LoRA of your own gets a name: put its file into {place}, copy {CONF / 'lora' / 'camera_static.yaml'} to MYCONF/lora/{own}.yaml, "
-            f"write {own} there for camera_static and the file's name for lora_name, and give --config-dir=MYCONF lora=[{own}]")
+            f"write {own} there for camera_static and the file's name for file, and give --config-dir=MYCONF lora=[{own}]")
 
 
 def facts(group: str, name: str, config_dirs: Sequence[Path] = ()) -> Mapping[str, Any]:

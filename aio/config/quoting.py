@@ -11,10 +11,6 @@ LITERAL = "="
 """First character of every text value inside Hydra: it keeps `???`, `null` and numbers what they are, text."""
 
 
-TEMPLATE = re.compile(r"\$\{(\w+):([^{}]*)\}")
-"""A template of a patch (aio.graph.patch): `${WORD:NAME,...}`."""
-
-
 def literal(text: str) -> str:
     """`text` as a quoted Hydra value that no grammar, type or interpolation touches; aio.config.params_of() undoes it."""
     return quoted(LITERAL + text)

@@ -150,9 +150,10 @@ class Model:
 
 @dataclass(frozen=True)
 class Lora:
-    """An entry of `loras`. base: the model that it was made for. note: what a user is told."""
+    """An entry of `loras`. file: its weights. base: the model that it was made for. note: what a user is told."""
 
     title: str = ""
+    file: str = ""
     base: str = ""
     note: str = ""
 

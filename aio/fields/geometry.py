@@ -149,12 +149,19 @@ def encoded_seconds(clips: Clips, seconds: float, fps: float) -> float:
     return round(blocks * block / rate, 9)
 
 
+def frame(clips: Clips, at: float, seconds: float, fps: float) -> int:
+    """Number, from 0, of the frame that is shown `at` seconds into a clip; of a later time the last one."""
+    return min(math.floor(round(at * fps, 6) + 0.5), frames(clips, seconds, fps) - 1)
+
+
 def half(_: Clips, pixels: int) -> int:
     """Pixels of stage 1, whose latent the spatial upscaler doubles."""
     return pixels // 2
 
 
-FUNCTIONS: dict[str, Callable[..., Any]] = {"frames": frames, "clip_seconds": clip_seconds, "encoded_seconds": encoded_seconds, "half": half}
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "frames": frames, "frame": frame, "clip_seconds": clip_seconds, "encoded_seconds": encoded_seconds, "half": half,
+}
 """Name in a template -> function of the family's Clips and the fields' values."""
 
 

@@ -6,16 +6,16 @@ committed schema is unknown, and passes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 from aio.config import Config
 from aio.errors import AioError, Problem, nearest
-from aio.fields import Field, coerce
+from aio.fields import Field, coerce, lists, templates
 from aio.fields.numerals import digits
-from aio.graph import patch, schema, workflow
+from aio.graph import each, patch, schema, workflow
 from aio.graph.draw import Drawn
 from aio.graph.schema import Input, NodeClass
 from aio.job import Request
@@ -61,8 +61,9 @@ def _faults(drawn: Drawn, nodes: Mapping[str, NodeClass]) -> Iterator[_Fault]:
                 continue
             value = node["inputs"][key]
             if not isinstance(value, list) and not fits(wanted, value, offers):
-                template = template_of(request.config, drawn.operations, node_id, key)
-                fields = tuple(name for name in request.config.fields if name in patch.names(template))
+                template = template_of(request, drawn.operations, node_id, key)
+                read = templates.names(template)
+                fields = tuple(sorted((name for name in read if lists.base(name) in request.config.fields), key=_rank(request.config)))
                 yield _Fault(node_id, wanted, value, template, fields)
 
 
@@ -83,13 +84,19 @@ def _number(wanted: Input, value: Any) -> float | None:
         return None
 
 
-def template_of(config: Config, operations: Sequence[Operation], node_id: str, name: str) -> Any:
+def _rank(config: Config) -> Callable[[str], int]:
+    """The place of a name's field among the mode's."""
+    order = list(config.fields)
+    return lambda name: order.index(lists.base(name))
+
+
+def template_of(request: Request, operations: Sequence[Operation], node_id: str, name: str) -> Any:
     """The template that the value of a node's input was rendered from; None where no patch sets it."""
-    templates, found = {f"{item.source}: {item.name}": item.operations for item in config.patches}, None
+    made, found = dict(each.chosen(request.config, {**request.config.values, **request.values})), None
     for operation in operations:
-        if operation.source not in templates or operation.op not in ("add", "replace"):
+        if operation.source not in made or operation.op not in ("add", "replace"):
             continue
-        value = templates[operation.source][operation.index].get("value")
+        value = made[operation.source][operation.index].get("value")
         if operation.path == f"/{patch.escape(node_id)}" and isinstance(value, Mapping):   # a spliced node
             found = (value.get("inputs") or {}).get(name)
         elif operation.path == f"/{patch.escape(node_id)}/inputs/{patch.escape(name)}":
@@ -113,10 +120,11 @@ def _problem(request: Request, group: Sequence[_Fault], prompt: Prompt) -> Probl
         why += f".{nearest(str(fault.value), map(str, wanted.options))} Choices: {', '.join(map(str, wanted.options[:SHOWN]))}{more}"
     if not fault.fields:
         return Problem(config.workflow.name, kind, f"{shown} is {why}; correct it in the workflow, or in the patch that sets it")
-    made = [f"{name}={_typed(values[name])}" for name in fault.fields]
-    head = shown if len(made) == 1 and values[fault.fields[0]] == fault.value else f"{' and '.join(made)} make{'s' * (len(made) == 1)} {shown},"
-    ways = [f"{name}={_typed(value)}" for name in fault.fields if (value := _fitting(request, group, config.fields[name])) is not None]
-    field = next((name for name in fault.fields if name in request.given), fault.fields[0])
+    given = {name: lists.at(values, name) for name in fault.fields}
+    made = [f"{name}={_typed(value)}" for name, value in given.items()]
+    head = shown if len(made) == 1 and given[fault.fields[0]] == fault.value else f"{' and '.join(made)} make{'s' * (len(made) == 1)} {shown},"
+    ways = [f"{name}={_typed(value)}" for name in fault.fields if (value := _fitting(request, group, name)) is not None]
+    field = next((name for name in fault.fields if lists.base(name) in request.given), fault.fields[0])
     remedy = f"; give {' or '.join(ways)}" if ways else "" if wanted.options else "; give other values"
     return Problem(field, kind, f"{head} {'is ' * (head == shown)}{why}{remedy}")
 
@@ -125,12 +133,15 @@ def _typed(value: Any) -> str:
     return digits(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else str(value)
 
 
-def _fitting(request: Request, group: Sequence[_Fault], field: Field) -> Any:
-    """The value of a field, nearest to its own, with which nothing of the group is refused; None where there is none."""
-    for value in _others(group, field, request.values[field.name]):
+def _fitting(request: Request, group: Sequence[_Fault], name: str) -> Any:
+    """The value of a field or of a key of an item, nearest to its own, with which nothing of the group is refused; None where there is none."""
+    field = lists.field_of(request.config.fields, name)
+    if field is None:
+        return None
+    for value in _others(group, field, lists.at(request.values, name)):
         try:
             legal = coerce(field, value)
-            values = {**request.config.values, **request.values, field.name: legal}
+            values = lists.put({**request.config.values, **request.values}, {name: legal})
             if all(fits(fault.input, patch.filled(fault.template, request.config, values)) for fault in group):
                 return legal
         except (AioError, ValueError):

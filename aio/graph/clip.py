@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from aio.fields import geometry
+from aio.fields import geometry, lists
 from aio.job import Request
 from aio.media import Clip
 from aio.values import Media
@@ -33,7 +33,8 @@ def files_of(request: Request) -> dict[str, Media]:
     """Name of an input file in the prompt -> its facts: of the staged copy, or before staging what that copy will have."""
     clip, found = clip_of(request), dict[str, Media]()
     for name, facts in request.media.items():
-        kind = request.config.fields[name].type if clip is not None and name not in request.hashes else ""
+        field = lists.field_of(request.config.fields, name) if clip is not None and name not in request.hashes else None
+        kind = field.type if field else ""
         if clip is not None and kind == "VIDEO" and facts.kind == "video":
             facts = replace(
                 facts, width=clip.width, height=clip.height, frames=clip.frames, fps=clip.fps, seconds=clip.seconds,
@@ -41,5 +42,5 @@ def files_of(request: Request) -> dict[str, Media]:
             )
         elif clip is not None and kind == "AUDIO":
             facts = replace(facts, seconds=max(facts.seconds, clip.seconds))
-        found[str(request.values[name])] = facts
+        found[str(lists.at(request.values, name))] = facts
     return found

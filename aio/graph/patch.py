@@ -8,6 +8,7 @@ A template is an RFC 6902 operation whose strings may hold
     ${node:NAME}                the id of a node
     ${pointer:NODE,KEY,...}     /<id>/inputs/<KEY>/..., escaped per RFC 6901
     ${port:NAME}                the inputs of a port; an operation on it applies to each of them
+    ${key:}, item.KEY           in a patch with `each`: the item's number or name, and as a FIELD a key of the item, as in ${value:item.at}
 
 Values are inserted once and never looked at again, so a `${...}` inside a user's text stays text.
 """
@@ -24,11 +25,10 @@ import jsonpatch
 import jsonpointer
 
 from aio.config import Config
-from aio.config.quoting import TEMPLATE
 from aio.errors import ConfigError, PatchError, nearest
-from aio.fields.conditions import holds
 from aio.fields.geometry import FUNCTIONS
-from aio.graph import workflow
+from aio.fields.templates import TEMPLATE, WORDS
+from aio.graph import each, workflow
 from aio.job import Request
 from aio.values import Operation, Prompt
 
@@ -43,10 +43,6 @@ NEEDS = {
     "move": ("path", "from"), "copy": ("path", "from"),
 }
 """Operations of RFC 6902 -> what stands beside `op`."""
-
-WORDS = {"value": (1, 1), "pick": (2, 2), "node": (1, 1), "port": (1, 1), "pointer": (1, 99)}
-"""Words of a template -> how many names they take; further words are functions of aio.fields.geometry."""
-
 
 def escape(token: str) -> str:
     """One reference token of an RFC 6901 pointer."""
@@ -65,11 +61,9 @@ def render(request: Request) -> tuple[Operation, ...]:
     config, values = request.config, {**request.config.values, **request.values}
     operations: list[Operation] = []
     touched: dict[str, None] = {}
-    for patch in config.patches:
-        if not holds(patch.when, values):
-            continue
-        for index, template in enumerate(patch.operations):
-            scope = _Scope(config, values, touched, f"{patch.source}: {patch.name}", index)
+    for source, templates in each.chosen(config, values):
+        for index, template in enumerate(templates):
+            scope = _Scope(config, values, touched, source, index)
             operations += scope.expand(template)
     output = config.node(config.output.node)
     touched[config.output.node] = None
@@ -142,7 +136,8 @@ class _Scope:
             raise self.fault(f"${{{name}:{','.join(args)}}} cannot be worked out of {values[:120]} ({error})") from None
 
     def value(self, name: str) -> Any:
-        return self.lookup(self.values, name, "field")
+        item = each.item_of(self.config, self.values, name) if name not in self.values else {}
+        return self.lookup(item or self.values, name, "field")
 
     def node_id(self, name: str) -> str:
         self.touched[name] = None
@@ -165,21 +160,6 @@ def filled(template: Any, config: Config, values: Mapping[str, Any]) -> Any:
 def _brief(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 100 else f"{text[:99]}…"
-
-
-def names(template: Any) -> set[str]:
-    """Names of the fields that a template reads."""
-    if isinstance(template, Mapping):
-        return set().union(*(names(item) for item in template.values()))
-    if isinstance(template, (list, tuple)):
-        return set().union(*(names(item) for item in template))
-    found: set[str] = set()
-    for function, args in TEMPLATE.findall(template if isinstance(template, str) else ""):
-        if function == "pick":
-            found.update(args.split(",")[1:])
-        elif function not in ("node", "pointer", "port"):
-            found.update(args.split(","))
-    return found
 
 
 def apply(patch: tuple[Operation, ...], prompt: Prompt) -> Prompt:

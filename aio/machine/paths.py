@@ -43,6 +43,15 @@ def expanded(path: str | Path, field: str = "") -> Path:
         raise InputError(f"{where}{str(path)!r} begins with a home folder that is not known here; write the whole path") from None
 
 
+def beside(given: str, file: Path) -> str:
+    """A file that is named in `file`: it lies in the current folder, or beside that."""
+    try:
+        near = file.parent / given
+        return str(near) if not expanded(given).exists() and near.exists() else given
+    except (OSError, ValueError, InputError):
+        return given   # probing it says why
+
+
 def cache() -> Path:
     """Folder for what aio keeps: ~/.cache/aio, without a home a folder in the temporary one.
 

@@ -18,7 +18,7 @@ from typing import Any
 from aio import __version__, media
 from aio.config import Config
 from aio.config.registry import RegistryEntry
-from aio.fields import MEDIA_TYPES
+from aio.fields import lists
 from aio.fields.numerals import exact
 from aio.graph.draw import Drawn
 from aio.graph.models import ModelRef
@@ -49,10 +49,10 @@ def _recipe(
 ) -> dict[str, Any]:
     config = request.config
     inputs = {
-        name: _input(str(request.values[name]), request.hashes.get(name, ""), given.get(name))
-        for name, field in config.fields.items()
-        if field.type in MEDIA_TYPES and request.values.get(name)
+        name: _input(str(value), request.hashes.get(name, ""), lists.at(given, name))
+        for name, _, value in lists.files(config.fields, request.values)
     }
+    plain = {name: lists.without_files(config.fields.get(name), value) for name, value in request.values.items() if name not in inputs}
     made = exact({
         "recipe": RECIPE_VERSION,
         "aio": __version__,
@@ -61,10 +61,10 @@ def _recipe(
         "mode": config.mode,
         "choices": {group: choice for group, choice in config.choices.items() if group not in MACHINE_GROUPS},
         "machine": {group: choice for group, choice in config.choices.items() if group in MACHINE_GROUPS},
-        "params": {name: request.values[name] for name in sorted(request.given) if name in request.values and name not in inputs},
+        "params": {name: plain[name] for name in sorted(request.given) if name in plain},
         "seed": request.values.get("seed"),
         "inputs": inputs,
-        "values": {name: value for name, value in request.values.items() if name not in inputs},
+        "values": plain,
         "settings": {name: value for name, value in config.values.items() if name not in config.fields},
         # The last operation names this job's own file; it says nothing about the result.
         "operations": [operation.as_dict() for operation in operations if operation.source != "output"],
@@ -112,7 +112,7 @@ def hashed(request: Request) -> Request:
     """The unstaged `request` with its inputs known by content instead of path: what `determinants` makes of a staged one."""
     hashes = {name: media.sha256(facts.path) for name, facts in request.media.items()}
     return Request(
-        request.config, {**request.values, **{name: f"sha256:{digest}" for name, digest in hashes.items()}},
+        request.config, lists.put(request.values, {name: f"sha256:{digest}" for name, digest in hashes.items()}),
         request.given, request.media, hashes, request.prefix, request.warnings,
     )
 

@@ -15,7 +15,7 @@ from aio import config as configuration
 from aio.command import Command
 from aio.config import Config
 from aio.errors import AioError, ConfigError, InputError, InvalidParams, MediaError, Problem, nearest
-from aio.fields import LITERAL_TYPES, MEDIA_TYPES, TEXT_TYPES, Field, coerce, drawn, geometry
+from aio.fields import LIST, LITERAL_TYPES, MEDIA_TYPES, TEXT_TYPES, Field, coerce, drawn, geometry, lists
 from aio.graph.draw import Drawn
 from aio.job import Job, Request
 from aio.machine import paths, shell
@@ -64,15 +64,15 @@ def replay(command: Command) -> Replay:
     notes += made.notes
     config = configuration.compose([*made.words(_keys(command.overrides)), *command.overrides], dirs) if command.overrides else made.config
     params = {name: value for name, value in made.params(config).items() if name not in command.params}
-    problems = [problem for problem in made.problems if problem.field in config.fields and problem.field not in command.params]
-    wanted = {name: facts for name, facts in made.asked.inputs.items() if _takes(config, name) and name not in command.params}
+    problems = [one for one in made.problems if one.field in config.fields and one.field not in command.params]
+    wanted = {name: facts for name, facts in made.asked.inputs.items() if _takes(config, name) and lists.base(name) not in command.params}
     lost: list[Problem] = []
     places = inputs.find(wanted, (recipe.path.resolve().parent, *_here()), shown(recipe.path.name), notes, lost)
     if problems or (lost and "command" not in command.options):
         raise InvalidParams([*problems, *lost])
     notes += map(str, lost)
     files = {name: inputs.typed(places[name]) if name in places else facts.name for name, facts in wanted.items()}
-    job = Job(config, drawn(config.fields, {**params, **files, **command.params}, config.values))
+    job = Job(config, drawn(config.fields, {**lists.put(params, files), **command.params}, config.values))
     job = dataclasses.replace(job, params={**_pinned(made, job, command.params), **job.params})
     notes += _drift(data, made, job, command)
     engine = "" if "engine" in _keys(command.overrides) else "the recipe's engine"
@@ -103,7 +103,7 @@ def line(
     wanted = {name: facts for name, facts in made.asked.inputs.items() if _takes(made.config, name)}
     places = {} if bare else inputs.find(wanted, near, "", [], [])
     files = {name: str(places[name].absolute()) if name in places else facts.name for name, facts in wanted.items()}
-    job = Job(made.config, {**made.params(made.config), **files})
+    job = Job(made.config, lists.put(made.params(made.config), files))
     return _line((*_folders(config_dirs, bare), *made.words()), made.config, {**_pinned(made, job, {}), **job.params})
 
 
@@ -175,7 +175,8 @@ def _of_graph(word: str) -> bool:
 
 
 def _takes(config: Config, name: str) -> bool:
-    return name in config.fields and config.fields[name].type in MEDIA_TYPES
+    field = lists.field_of(config.fields, name)
+    return field is not None and field.type in MEDIA_TYPES
 
 
 def _differs(data: Mapping[str, Any], made: Remade) -> bool:
@@ -215,10 +216,11 @@ def _now(made: Remade) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for name, field in made.config.fields.items():
         if field.type in MEDIA_TYPES:
-            values[name] = f"sha256:{files[name].sha256}" if name in files else None
+            values[name] = None
         else:
             usual = made.config.values.get(name, field.default)
-            values[name] = _legal(field, given.get(name, made.recorded.get(name, usual) if made.follows(name) else usual))
+            values[name] = _legal(lists.plain(field), given.get(name, made.recorded.get(name, usual) if made.follows(name) else usual))
+    values = lists.put(values, {name: f"sha256:{facts.sha256}" for name, facts in files.items()})
     return _recipe(Request(made.config, values, frozenset(given), {}, {name: facts.sha256 for name, facts in files.items()}))
 
 
@@ -235,6 +237,8 @@ def _recipe(request: Request) -> dict[str, Any]:
 
 def _typed(field: Any, value: Any) -> str:
     """A value as it is typed after `field=`."""
+    if field is not None and field.type == LIST:
+        return lists.typed(value) if not isinstance(value, str) else value
     if field is None or field.type not in LITERAL_TYPES:
         return str(value).lower() if isinstance(value, bool) else str(value)
     return f"@{value}" if field.type in TEXT_TYPES and str(value).startswith("@") else str(value)

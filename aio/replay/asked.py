@@ -17,8 +17,8 @@ from aio import config as configuration
 from aio import fields
 from aio.config import Config
 from aio.errors import ConfigError, MediaError, nearest
-from aio.fields import MEDIA_TYPES, Field
-from aio.graph import patch
+from aio.fields import LIST, MEDIA_TYPES, Field, lists
+from aio.graph import each
 from aio.machine.outside import shown
 from aio.recipe.kinds import NAME, alike, encodable
 
@@ -202,7 +202,7 @@ def settings_for(config: Config, settings: Mapping[str, Any], notes: list[str]) 
         notes: gets a sentence about those of another kind; an unknown name changes nothing here.
     """
     known = {name for item in config.patches for name in (item.when or {})}
-    known |= set(config.values) | set().union(*(patch.names(one) for item in config.patches for one in item.operations), set())
+    known |= set(config.values) | set().union(*(each.reads(config, item) for item in config.patches))
     found, odd = dict[str, Any](), list[str]()
     for name, value in settings.items():
         if name not in known or name in config.fields or not NAME.fullmatch(name):
@@ -228,7 +228,7 @@ def values_for(config: Config, asked: Asked, problems: list[tuple[str, str]]) ->
         if field is None or field.type in MEDIA_TYPES or value is None:
             continue
         try:
-            found[name] = coerced(field, value)
+            found[name] = coerced(lists.plain(field), value)
         except ValueError as error:
             problems.append((name, str(error)))
     return found
@@ -236,11 +236,11 @@ def values_for(config: Config, asked: Asked, problems: list[tuple[str, str]]) ->
 
 def coerced(field: Field, value: Any) -> Any:
     """`value` in the field's type. Raises ValueError, its text says why not."""
-    if isinstance(value, (list, tuple, Mapping)):
+    if isinstance(value, (list, tuple, Mapping)) and field.type != LIST:
         raise ValueError(f"{brief(value)} is not a value of a field")
     try:
         return fields.coerce(field, value)
     except ValueError as error:
-        problem = error.args[0] if error.args else ""
-        text = shown(str(getattr(problem, "message", problem)))
+        listed = field.type == LIST
+        text = shown("; ".join(str(problem if listed else getattr(problem, "message", problem)) for problem in error.args))
         raise ValueError((text if len(text) <= 300 else f"{text[:299]}…").encode("utf-8", "backslashreplace").decode()) from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from aio.fields import lists
 from aio.recipe import provenance
 from aio.replay.asked import brief
 
@@ -45,7 +46,7 @@ def _flat(data: Mapping[str, Any]) -> dict[_Key, Any]:
     parts = provenance.determinants(data)
     found: dict[_Key, Any] = {}
     for part in ("choices", "values", "settings", "models", "pins"):
-        found |= {(part, str(name)): value for name, value in (parts[part] or {}).items()}
+        found |= {(part, str(name)): value for name, value in lists.flat(parts[part] or {}).items()}
     found[("workflow", "")] = parts["workflow"]
     for index, operation in enumerate(parts["operations"]):
         if isinstance(operation, Mapping):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from aio import media
 from aio.errors import AioError, Problem
+from aio.fields import lists
 from aio.machine import folders, paths
 from aio.media import originals
 from aio.replay.asked import Input, brief
@@ -45,7 +46,7 @@ def find(wanted: Mapping[str, Input], near: Sequence[Path], clip: str, notes: li
         else:
             problems.append(Problem(name, "required_input_missing", (
                 f"{brief(facts.name)[1:-1]} (sha256 {facts.sha256[:12]}…) is neither beside {clip} nor in the current folder, "
-                f"nor among the inputs that aio has kept; put it there, or give {name}=…")))
+                f"nor among the inputs that aio has kept; put it there, or give {lists.base(name)}=…")))
     return found
 
 

@@ -11,6 +11,7 @@ from aio import config as configuration
 from aio.config import Config
 from aio.config.quoting import encoded
 from aio.errors import ConfigError, Problem
+from aio.fields import lists
 from aio.recipe.provenance import MACHINE_GROUPS
 from aio.replay import asked as asking
 from aio.replay.asked import Asked
@@ -65,7 +66,8 @@ class Remade:
         """Whether a field took its value from an input that the recipe has."""
         field = self.config.fields[name]
         usual = self.config.values.get(name, field.default)
-        return name not in self.asked.given and bool(set(inputs_of(field)) & set(self.asked.inputs)) and (usual is None or bool(field.size_of))
+        found = set(inputs_of(field)) & set(map(lists.base, self.asked.inputs))
+        return name not in self.asked.given and bool(found) and (usual is None or bool(field.size_of))
 
     @property
     def followed(self) -> dict[str, Any]:

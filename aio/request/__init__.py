@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import uuid
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path, PurePath
 from typing import Any
 
 from aio import fields, media
 from aio.config import Config, Patch
 from aio.errors import InvalidParams, MediaError, Problem
-from aio.fields import MEDIA_TYPES, formats
+from aio.fields import formats, lists
 from aio.fields.conditions import holds
 from aio.graph import bounds
 from aio.graph.clip import clip_of
@@ -49,7 +49,7 @@ def checked(job: Job) -> Drawn:
         values = {name: job.params.get(name, config.values.get(name, field.default)) for name, field in config.fields.items()}
     faulty = {problem.field for problem in problems}
     limits = config.input.limits
-    found = _probed(config, {name: value for name, value in values.items() if name not in faulty}, problems)
+    found = _probed(config, values, problems, faulty)
     warnings: list[str] = []
     if not faulty:
         taken = follow.take(config, values, found, job.params)
@@ -80,13 +80,13 @@ def _said(config: Config, values: Mapping[str, Any]) -> list[str]:
     return [f"{name}: {said}" for name, kind in texts.items() if (said := formats.note(kind, values[name]))]
 
 
-def _probed(config: Config, values: Mapping[str, Any], problems: list[Problem]) -> dict[str, Media]:
-    """Facts of the input files, by field; what is wrong with one goes to `problems`."""
+def _probed(config: Config, values: Mapping[str, Any], problems: list[Problem], faulty: Container[str] = ()) -> dict[str, Media]:
+    """Facts of the input files, by field or flat key; what is wrong with one that is not `faulty` goes to `problems`."""
     found, limits = dict[str, Media](), config.input.limits
-    for name, field in config.fields.items():
-        if field.type in MEDIA_TYPES and values.get(name):
+    for name, field, value in lists.files(config.fields, values):
+        if name not in faulty:
             try:
-                found[name] = media.probe(_file(values[name]), name, field.type.lower(), limits)
+                found[name] = media.probe(_file(value), name, field.type.lower(), limits)
             except MediaError as error:
                 problems.append(Problem(name, "custom_validation_failed", str(error).removeprefix(f"{name}: ")))
     return found
@@ -113,7 +113,7 @@ def not_offered(config: Config, values: Mapping[str, Any]) -> list[str]:
     """What the mode lacks for chosen patches that would apply with these values: a sentence for each choice."""
     lacking: dict[str, dict[str, None]] = {}
     for item in config.missing:
-        if holds(item.when, {**config.values, **values}):
+        if getattr(config, item.each or "", True) and holds(item.when, {**config.values, **values}):   # repeated for none it does nothing
             lacking.setdefault(_chosen(config, item), {}).update(dict.fromkeys(item.lacks))
     return [f"{choice} is not offered by mode {config.mode}, which has no {', no '.join(lacks)}; its graph keeps its own values"
             for choice, lacks in lacking.items()]
@@ -122,7 +122,8 @@ def not_offered(config: Config, values: Mapping[str, Any]) -> list[str]:
 def _chosen(config: Config, item: Patch) -> str:
     """The choice that a patch stands for, as it is typed."""
     choice = config.choices.get(item.group)
-    return f"{item.group}={PurePath(item.source).stem if choice is None or isinstance(choice, list) else choice}"
+    listed = f"[{','.join(choice)}]" if isinstance(choice, list) else choice
+    return f"{item.group}={listed or PurePath(item.source).stem}"
 
 
 def unoffered(config: Config) -> tuple[Problem, ...]:
@@ -176,12 +177,12 @@ def stage(request: Request, input_dir: Path) -> Request:
     Returns:
         The request with each input field's value replaced by the name ComfyUI loads it under.
     """
-    values, staged, hashes = dict(request.values), dict(request.media), {}
+    new, staged, hashes = dict[str, Any](), dict(request.media), {}
     clip, limits = clip_of(request), request.config.input.limits
     for name, facts in request.media.items():
-        values[name], staged[name] = media.stage_media(facts, name, input_dir, clip=clip, limits=limits, background=_background(request.values))
+        new[name], staged[name] = media.stage_media(facts, name, input_dir, clip=clip, limits=limits, background=_background(request.values))
         hashes[name] = media.sha256(facts.path)
-        originals.keep(facts.path, hashes[name], input_dir / values[name], request.config.input.original_mb)
+        originals.keep(facts.path, hashes[name], input_dir / new[name], request.config.input.original_mb)
     config = request.config
     stale.remove_stale(input_dir, stale.seconds(config.input.keep_days, stale.DAY), stale.seconds(config.output.part_hours, stale.HOUR))
-    return dataclasses.replace(request, values=values, media=staged, hashes=hashes)
+    return dataclasses.replace(request, values=lists.put(request.values, new), media=staged, hashes=hashes)

@@ -13,7 +13,7 @@ from typing import Any
 
 from aio.config import Config
 from aio.errors import Problem
-from aio.fields import Field, geometry
+from aio.fields import Field, geometry, lists
 from aio.graph.clip import PAD, pads
 from aio.values import Media
 
@@ -55,7 +55,7 @@ def _size(config: Config, values: Mapping[str, Any], found: Mapping[str, Media],
     if len(sides) < len(geometry.SIZE):
         return
     named = dict.fromkeys(name for side in sides for name in side.size_of)
-    sources = {name: found[name] for name in named if name in found and found[name].width and found[name].height}
+    sources = {key: facts for name in named for key, facts in found.items() if lists.base(key) == name and facts.width and facts.height}
     free = [side.name for side in sides if side.size_of and (side.name not in given or values[side.name] is None)]
     usual = {side.name: config.values.get(side.name, side.default) for side in sides}
     size = {name: usual[name] if name in free else values[name] for name in usual}

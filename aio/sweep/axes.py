@@ -12,8 +12,7 @@ from aio import config as configuration
 from aio.command import Command, swept
 from aio.config.grammar import split
 from aio.errors import ConfigError
-from aio.fields import LITERAL_TYPES
-from aio.fields.texts import lines
+from aio.fields.texts import whole
 
 FIELD = "params."
 """Prefix of the axes that are fields. The others are overrides of the configuration."""
@@ -57,10 +56,8 @@ def axes(command: Command, modes: Iterable[str] = ()) -> dict[str, list[Any]]:
         raise ConfigError("\n".join(faults))
     known = command.fields(modes)
     for name, text in command.params.items():
-        if name in known and known[name].type in LITERAL_TYPES:
-            found[FIELD + name] = lines(name, text)
-        else:
-            found[FIELD + name] = split(f"{name}={text}", command.config_dirs, plain=True, most=most)[1] or []
+        texts = whole(known[name], text) if name in known else None
+        found[FIELD + name] = (split(f"{name}={text}", command.config_dirs, plain=True, most=most)[1] or []) if texts is None else [*texts]
     return found
 
 

@@ -1,4 +1,4 @@
-"""Jobs from a table: one row of a CSV or JSON Lines file is one job with any fields, modes and presets."""
+"""Jobs from a table: one row of a CSV, JSON Lines or YAML file is one job with any fields, modes and presets."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from aio.command import in_config
 from aio.config.grammar import encoded, quoted, split
 from aio.config.sections import Sweep
 from aio.errors import ConfigError
-from aio.machine import paths
+from aio.machine import paths, yamltext
 from aio.machine.outside import json_of, text_of
 from aio.sweep.axes import Spec
 
@@ -36,13 +36,13 @@ def read(given: str, config_dirs: Sequence[Path] = (), limits: Sweep | None = No
         limits: jobs and columns that are taken, by default those of the section `sweep`.
 
     Raises:
-        ConfigError: no such file, not CSV or JSON Lines, too large, or a faulty row: every fault with the number of its row.
+        ConfigError: no such file, not CSV, JSON Lines or YAML, too large, or a faulty row: every fault with the number of its row.
     """
     limits = configuration.compose().sweep if limits is None else limits
     path = paths.expanded(given.removeprefix("@"), "jobs")
-    readers = {".csv": _csv, ".tsv": _csv, ".jsonl": _jsonl, ".ndjson": _jsonl}
+    readers = {".csv": _csv, ".tsv": _csv, ".jsonl": _jsonl, ".ndjson": _jsonl, ".yaml": _yaml, ".yml": _yaml}
     if path.suffix.lower() not in readers:
-        raise ConfigError(f"jobs: {path} is not a table: give a .csv or .jsonl file")
+        raise ConfigError(f"jobs: {path} is not a table: give a .csv, .jsonl or .yaml file")
     try:
         text = text_of(path)
     except OSError as error:
@@ -60,7 +60,7 @@ def read(given: str, config_dirs: Sequence[Path] = (), limits: Sweep | None = No
         more = [f"jobs: {path.name}: … and more faults"] if len(faults) > FAULTS else []
         raise ConfigError("\n".join([*(f"jobs: {path.name}, {fault}" for fault in faults[:FAULTS]), *more]))
     if not rows:
-        raise ConfigError(f"jobs: {path} holds no job; in a .csv the first line names the columns, in a .jsonl each line is an object")
+        raise ConfigError(f"jobs: {path} holds no job; a .csv names its columns in the first line, a .jsonl has an object a line, a .yaml a list")
     return rows, path
 
 
@@ -101,6 +101,21 @@ def _jsonl(text: str, most: int, faults: list[str]) -> Iterator[tuple[str, dict[
             values = {}
         _narrow(len(values), most, place)
         yield place, {key: value for key, value in values.items() if value is not None and value != ""}
+
+
+def _yaml(text: str, most: int, faults: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    try:
+        rows = yamltext.texts(text) or []
+    except ValueError as error:
+        raise ConfigError(f"jobs: the table {error}") from None
+    if not isinstance(rows, list):
+        raise ConfigError("jobs: the table is no list: write a row as `- {mode: t2v, …}`")
+    for number, values in enumerate(rows, 1):
+        if not isinstance(values, dict):
+            faults.append(f"row {number}: expected keys and values, {{mode: t2v, …}}")
+            values = {}
+        _narrow(len(values), most, f"row {number}")
+        yield f"row {number}", {key: value for key, value in values.items() if value is not None and value != ""}
 
 
 def _narrow(columns: int, most: int, place: str) -> None:

@@ -13,7 +13,7 @@ from aio import fields
 from aio.command import Command, in_config
 from aio.engines import choose
 from aio.errors import ConfigError, InputError
-from aio.fields import MEDIA_TYPES
+from aio.fields import lists
 from aio.job import Job
 from aio.machine import paths
 from aio.recipe import provenance
@@ -139,11 +139,12 @@ def _plan(spec: Spec, config_dirs: Sequence[Path], table: Path | None, there: Ma
         if own != spec.params:
             spec = dataclasses.replace(spec, params=own)
             settings |= {name: str(value) for name, value in own.items()}
-        files = {name for name, field in config.fields.items() if field.type in MEDIA_TYPES} & set(spec.params)
+        files = {name: value for name, _, value in lists.files(config.fields, spec.params)}
         if table and files:
-            found = {name: _beside(spec.params[name], table) for name in files}
-            spec = dataclasses.replace(spec, params={**spec.params, **found})
-        settings |= {name: portable(str(spec.params[name])) for name in files}
+            files = {name: paths.beside(value, table) if isinstance(value, str) else value for name, value in files.items()}
+            spec = dataclasses.replace(spec, params=lists.put(spec.params, files))
+        told = lists.put(spec.params, {name: portable(str(value)) for name, value in files.items()})
+        settings |= {name: lists.typed(told[name]) if isinstance(told[name], list) else str(told[name]) for name in map(lists.base, files)}
         data = foresee(spec, config_dirs)
     except InputError as error:
         return Planned(spec, settings, error=error)
@@ -164,15 +165,6 @@ def foresee(spec: Spec, config_dirs: Sequence[Path]) -> dict[str, Any]:
 def portable(text: str) -> str:
     """A text for the manifest: a path without what lies above it; the manifest leaves this machine."""
     return PurePath(text).name if PurePath(text).is_absolute() or text.startswith("~") else text
-
-
-def _beside(given: Any, table: Path) -> Any:
-    """A file that is named in a table lies in the current folder, or beside the table."""
-    near = table.parent / str(given)
-    try:
-        return str(near) if not paths.expanded(str(given)).exists() and near.exists() else given
-    except OSError:
-        return given   # probing it says why
 
 
 def _cost(data: dict[str, Any], config: configuration.Config) -> tuple[Any, ...]:

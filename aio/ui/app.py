@@ -5,12 +5,14 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+from aio.fields import LIST
 from aio.ui import actions, cards, widgets
 from aio.ui.catalogue import Catalogue
 from aio.ui.forms import Form, form
 from aio.ui.guard import Page
 from aio.ui.handlers import Desk, endpoint, order, validator
 from aio.ui.inbox import Inbox
+from aio.ui.items import Items
 from aio.ui.running import Runner
 from aio.ui.toolkit import gr
 
@@ -53,7 +55,8 @@ def _form(form: Form) -> tuple[Parts, Parts]:
     media = [name for name in front if form.fields[name].type in widgets.MEDIA]
     texts = [name for name in front if form.fields[name].type == "STRING"]
     seeds = [name for name in front if form.fields[name].control_after_generate]
-    numbers = [name for name in front if name not in (*media, *texts, *seeds)]
+    listed = [name for name in front if form.fields[name].type == LIST]
+    numbers = [name for name in front if name not in (*media, *texts, *seeds, *listed)]
     with gr.Row(elem_classes="aio-intro"):
         gr.HTML(f"<p>{form.config.summary}</p>")
         for index, _ in enumerate(form.config.examples):
@@ -63,7 +66,7 @@ def _form(form: Form) -> tuple[Parts, Parts]:
         with gr.Row(equal_height=True):
             for name in media:
                 parts[name] = _part(form, name, min_width=220)
-    for name in texts:
+    for name in (*listed, *texts):
         parts[name] = _part(form, name)
     parts["preset"] = _choices(form, "preset")
     for pair in [numbers[at : at + 2] for at in range(0, len(numbers), 2)]:
@@ -100,6 +103,8 @@ def _part(form: Form, name: str, visible: bool = True, **look: Any) -> Any:
     field = form.fields[name]
     follows = widgets.follows(field, form.config.values.get(name, field.default)) if name in form.following else None
     shown = visible and form.effective(form.config, {}).get(name, True)
+    if field.type == LIST:
+        return Items(field, form.default(name), elem_id=f"{form.mode}-{name}", visible=shown, **look)
     return widgets.make(field, form.default(name), follows, elem_id=f"{form.mode}-{name}", visible=shown, **look)
 
 

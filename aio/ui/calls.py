@@ -98,9 +98,16 @@ class Calls:
 
 
 def _plain(message: Any) -> None:
-    """Refuse a tool's argument that is more than a value or a list of values: gradio's own client would take a mapping for a file of this server."""
+    """Refuse a tool's argument that is more than a value, a list of values or a list of items: gradio's own client would take a mapping that
+    looks like a file for one of this server."""
     params = message.get("params") if isinstance(message, dict) else None
     given = params.get("arguments") if isinstance(params, dict) and message.get("method") == "tools/call" else None
     for name, value in given.items() if isinstance(given, dict) else ():
-        if any(isinstance(one, (dict, list)) for one in (value if isinstance(value, list) else [value])):
-            raise Refused(400, f"{name[:40]}: give a value, or a list of values.")
+        if not all(_is_plain(one) for one in (value if isinstance(value, list) else [value])) or isinstance(value, dict):
+            raise Refused(400, f"{name[:40]}: give a value, or a list of values or of items.")
+
+
+def _is_plain(one: Any) -> bool:
+    """Whether this is a value, or an item of values that is no file's description."""
+    inside = one.values() if isinstance(one, dict) and not {"path", "url", "meta"} & one.keys() else [one]
+    return not any(isinstance(value, (dict, list)) for value in inside)

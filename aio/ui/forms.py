@@ -12,7 +12,7 @@ from aio.check import plan
 from aio.comfyui import location
 from aio.config import Config
 from aio.errors import AioError, InvalidParams, MediaError, Problem
-from aio.fields import MEDIA_TYPES, Field
+from aio.fields import LIST, Field, lists
 from aio.fields.conditions import holds
 from aio.graph.draw import draw
 from aio.job import Job
@@ -86,6 +86,9 @@ class Form:
             inside = value if name == "lora" and isinstance(value, list) else [value]
             if isinstance(value, Foreign):
                 yield Problem(name, "custom_validation_failed", value.words)
+            elif name in self.fields and self.fields[name].type == LIST and isinstance(value, list):
+                odd = {key: one.words for key, one in lists.flat({name: value}).items() if isinstance(one, Foreign)}
+                yield from (Problem(key, "custom_validation_failed", said) for key, said in odd.items())
             elif not all(one is None or isinstance(one, (str, int, float)) for one in inside):
                 yield Problem(name, "invalid_input_type", f"this is a {_KINDS.get(type(value), 'list of other things')}; give one value")
 
@@ -96,6 +99,8 @@ class Form:
             value = given.get(name)
             default = config.values.get(name, field.default)
             if value is None or (value == default and not field.size_of):   # a size that is left out follows the input, not its default
+                continue
+            if field.type == LIST and not value:
                 continue
             if value == "" and (name in self.following or field.type != "STRING" or field.required):
                 continue
@@ -116,12 +121,11 @@ class Form:
 
     def _screened(self, config: Config, params: Mapping[str, Any]) -> list[Problem]:
         problems = []
-        for name, value in params.items():
-            if config.fields[name].type in MEDIA_TYPES:
-                try:
-                    uploads.screen(Path(str(value)), name, config.fields[name].type.lower(), self.catalogue.page.upload)
-                except MediaError as error:
-                    problems.append(Problem(name, "custom_validation_failed", str(error).removeprefix(f"{name}: ")))
+        for name, field, value in lists.files(config.fields, params):
+            try:
+                uploads.screen(Path(str(value)), name, field.type.lower(), self.catalogue.page.upload)
+            except MediaError as error:
+                problems.append(Problem(name, "custom_validation_failed", str(error).removeprefix(f"{name}: ")))
         return problems
 
     def problems(self, given: Mapping[str, Any]) -> dict[str, str]:
@@ -131,27 +135,40 @@ class Form:
             config = self.compose(given)
             params = self.params(config, given)
             found += self._screened(config, params)
-            bad = {problem.field for problem in found}
+            bad = {lists.base(problem.field) for problem in found}
             request.validate(Job(config, {name: value for name, value in params.items() if name not in bad}))
         except InvalidParams as error:
             found += error.problems
         except AioError:
             pass   # not about one field: the run says it on its card
-        return {problem.field: self._words(problem, given) for problem in reversed(found)}   # the first of a field counts
+        said: dict[str, list[str]] = {}
+        for problem in found:
+            said.setdefault(lists.base(problem.field), []).append(self._words(problem, given))
+        return {name: ". ".join(several) if self._listed(name) else several[0]   # the first of a field counts, all of a list
+                for name, several in said.items()}
 
     def sentences(self, error: InvalidParams, given: Mapping[str, Any]) -> str:
         """The faults in one line, without those of fields that are only empty yet."""
         titled = {name: field.title for name, field in self.fields.items()}
         wrong = [problem for problem in error.problems if problem.type != "required_input_missing"]
-        return " ".join(f"{titled.get(problem.field, problem.field)}: {self._words(problem, given)}." for problem in wrong)
+        return " ".join(f"{titled.get(lists.base(problem.field), problem.field)}: {self._words(problem, given)}." for problem in wrong)
 
     def _words(self, problem: Problem, given: Mapping[str, Any]) -> str:
-        field = self.fields.get(problem.field)
+        field = lists.field_of(self.fields, problem.field)
+        if self._listed(problem.field) and "[" in problem.field:
+            where, _, key = problem.field.partition("[")[2].partition("]")
+            told = self._words(dataclasses.replace(problem, field=""), given) if problem.type != "required_input_missing" else "is needed"
+            return f"Number {int(where) + 1}{f', {key[1:]}' if key else ''}: {told}"
         if field and problem.type == "required_input_missing":
             return f"{_WANTED.get(field.type, 'Fill this in')}: this mode needs it."
         text = uploads.without_folders(problem.message, given.values())
         text = text if len(text) <= SAID else f"{text[:SAID // 2]} … {text[-SAID // 2:]}"   # it may quote a whole prompt
         return text if "." in text.split(" ")[0] else text[:1].upper() + text[1:]   # a file keeps its name
+
+    def _listed(self, name: str) -> bool:
+        """Whether a name or flat key is of a LIST."""
+        field = self.fields.get(lists.base(name))
+        return field is not None and field.type == LIST
 
     def outlook(self, given: Mapping[str, Any]) -> tuple[plan.Plan, Config, frozenset[str]]:
         """What a run would give, with made-up inputs where some are missing.
@@ -170,7 +187,7 @@ class Form:
             kinds = {problem.type for problem in error.problems}
             if kinds != {"required_input_missing"}:
                 raise
-            missing = frozenset(problem.field for problem in error.problems)
+            missing = frozenset(lists.base(problem.field) for problem in error.problems)
             drawn = draw(request.completed(check.sample(config, {name: value for name, value in params.items() if name not in missing})))
         return plan.examine(drawn, location.known_models(config.comfyui)), config, missing
 

@@ -9,6 +9,7 @@ from aio.config.page import Message
 from aio.errors import AioError
 from aio.ui import words
 from aio.ui.inbox import Foreign, Inbox
+from aio.ui.items import Items
 from aio.ui.toolkit import gr
 from aio.ui.widgets import Raw
 
@@ -48,7 +49,7 @@ class Page(gr.Blocks):
         wanted = block_fn.inputs
         if len(inputs) < len(wanted) or (len(inputs) > len(wanted) and not block_fn.cancels):   # gradio gives what cancels the session
             raise Said(CALL, f"it gives {len(inputs)} values where {len(wanted)} are needed")
-        values, foreign = list(inputs), dict[int, Foreign]()
+        values, foreign, taken_in = list(inputs), dict[int, Foreign](), dict[int, Any]()
         for index, part in enumerate(wanted):
             if isinstance(part, Raw) and part.takes_file:
                 file = await self.inbox.accept(values[index])
@@ -57,12 +58,14 @@ class Page(gr.Blocks):
                     foreign[index] = file
                 elif file:
                     values[index] = {"path": str(file), "orig_name": file.name, "meta": {"_type": "gradio.FileData"}}
+            elif isinstance(part, Items):
+                taken_in[index], values[index] = await part.accept(values[index], self.inbox, self.characters), None
             elif not part.stateful and (fault := _fault(values[index], self.characters)):   # gradio keeps what comes in
                 values[index], foreign[index] = None, Foreign(fault)
         if foreign and block_fn.api_visibility == "private" and not any(part.takes_file for part in wanted if isinstance(part, Raw)):
             raise Said(CALL, next(iter(foreign.values())).words)
         taken = await super().preprocess_data(block_fn, values, state, explicit_call)
-        return [foreign.get(index, value) for index, value in enumerate(taken)]
+        return [foreign.get(index, taken_in.get(index, value)) for index, value in enumerate(taken)]
 
     async def process_api(self, *args: Any, **options: Any) -> dict[str, Any]:
         """One call, or the next piece of its result.

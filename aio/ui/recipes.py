@@ -10,7 +10,7 @@ from typing import Any
 
 from aio import replay
 from aio.errors import AioError, MediaError
-from aio.fields import MEDIA_TYPES
+from aio.fields import LIST, MEDIA_TYPES, Field, lists
 from aio.machine import folders, whole
 from aio.machine.here import on_space
 from aio.recipe import sidecar
@@ -98,6 +98,9 @@ def refill(form: Form, recipe: Mapping[str, Any], folder: Path) -> tuple[dict[st
                 absent.append(asked.named([wanted.get("name", name)]))
             continue
         values[name] = form.default(name)
+        if field.type == LIST:
+            values[name] = _items(field, _part(recipe, "values").get(name), inputs, folder, absent)
+            continue
         given = params.get(name, _part(recipe, "values").get(name) if name not in form.following else None)
         if isinstance(given, (str, int, float, bool)) and asked.plain(given):
             try:
@@ -105,6 +108,21 @@ def refill(form: Form, recipe: Mapping[str, Any], folder: Path) -> tuple[dict[st
             except ValueError:
                 pass
     return values, absent
+
+
+def _items(field: Field, given: Any, inputs: Mapping[str, Any], folder: Path, absent: list[str]) -> list[Any]:
+    """The items of a recipe, with the files that are samples; `absent` gets the names of the others."""
+    try:
+        found = {field.name: asked.coerced(lists.plain(field), given)} if asked.plain(given) and given else {field.name: []}
+    except ValueError:
+        return []
+    new = {}
+    for index in range(len(found[field.name])):
+        for key in field.items.keys() - lists.plain(field).items.keys():
+            wanted = _part(inputs, f"{field.name}[{index}].{key}")
+            new[f"{field.name}[{index}].{key}"] = file = _sample(str(wanted.get("sha256", "")), folder) if wanted else None
+            absent += [asked.named([wanted.get("name", key)])] if wanted and file is None else []
+    return list(lists.put(found, {key: file for key, file in new.items() if file})[field.name])
 
 
 def beyond(form: Form, recipe: Mapping[str, Any]) -> list[str]:
@@ -127,10 +145,9 @@ def _part(recipe: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 def example(form: Form, index: int, folder: Path) -> dict[str, Any]:
     """Values of a sample job for every part of a form."""
     values: dict[str, Any] = {name: form.default(name) for name in form.fields}
-    for name, value in form.config.examples[index].items():
-        if name in form.fields:
-            values[name] = _lend(folders.ROOT / str(value), folder) if form.fields[name].type in MEDIA_TYPES else value
-    return values
+    values |= {name: value for name, value in form.config.examples[index].items() if name in form.fields}
+    lent = {key: _lend(folders.ROOT / str(file), folder) for key, _, file in lists.files(form.fields, values)}
+    return lists.put(values, lent)
 
 
 def _lend(file: Path, folder: Path) -> str | None:

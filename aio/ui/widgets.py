@@ -114,7 +114,7 @@ class Video(_File, gr.Video):
 
     def postprocess(self, value: Any) -> Any:
         """The file itself; gradio would look into it with ffprobe, hash it and copy it first."""
-        return FileData(path=_hidden(Path(value), Path(self.GRADIO_CACHE)), orig_name=Path(value).name) if value else None
+        return FileData(path=hidden(Path(value), Path(self.GRADIO_CACHE)), orig_name=Path(value).name) if value else None
 
 
 def exceeds(field: Field) -> bool:
@@ -122,7 +122,7 @@ def exceeds(field: Field) -> bool:
     return field.type == "INT" and (field.draws if field.max is None else field.max > EXACT_MAX)
 
 
-def _hidden(file: Path, cache: Path) -> str:
+def hidden(file: Path, cache: Path) -> str:
     """`file` within gradio's folder, at an address that nobody guesses: who knows it may read it."""
     if file.is_relative_to(cache):
         return str(file)
