@@ -55,7 +55,7 @@ def note(drawn: Drawn, made: Artifacts) -> None:
 def line(drawn: Drawn, made: Artifacts) -> dict[str, Any]:
     """One run as plain values: nothing of its text, its files or its visitor."""
     config, work, guess = drawn.request.config, drawn.work, drawn.estimate
-    chosen = {group: config.choices.get(group) for group in ("platform", "preset", "model", "memory", "lora")}
+    chosen = {group: config.choices.get(group) for group, facts in config.groups.items() if facts.log}
     samplers = [
         {"stage": config.stages.get(one.node, ""), "title": one.title, "steps": one.steps, "passes": one.passes, "tokens": one.tokens,
          "guides": one.guides}

@@ -44,7 +44,7 @@ def models(command: Command) -> int:
         terminal.answer(f"{size}  {one.state:8} {one.folder}/{one.name}{'  ' + one.note if one.note else ''}")
     missing = [one for one in found if one.state not in ("present", "cached")]
     need, have = (sum(one.bytes or 0 for one in group) / 1e9 for group in (found, [one for one in found if one not in missing]))
-    choices = ", ".join(f"{group} {config.choices.get(group)}" for group in ("preset", "model"))
+    choices = ", ".join(f"{group} {config.choices.get(group)}" for group, facts in config.groups.items() if facts.check == "cross")
     terminal.answer(f"{need:7.2f} GB needed ({choices}), {have:.2f} GB here, {need - have:.2f} GB missing")
     for line in download.disks(found, folder, hub_cache()):
         terminal.answer(line)

@@ -250,7 +250,7 @@ def test_a_strangers_recipe_fills_only_declared_fields_with_legal_values(offered
     recipe = {"mode": "t2v", "choices": {"preset": "../../x", "model": ["fp8"], "lora": ["detailer", "evil"]},
               "params": {"width": 99999, "height": 320, "patches": {"a": 1}, "prompt": "hello", "cfg": {"x": 1}}, "inputs": "no"}
     values, absent = recipes.refill(form, recipe, tmp_path)
-    assert set(values) == {*form.fields, "preset", "model", "lora"} and absent == []
+    assert set(values) == {*form.fields, *offered.groups} and absent == []
     assert (values["width"], values["height"], values["prompt"], values["cfg"]) == (1280, 320, "hello", None)
     assert (values["preset"], values["lora"]) == ("balanced", ["detailer"])
 

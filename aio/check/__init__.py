@@ -72,9 +72,10 @@ def check(
             yield _row(base, "as given", given)
         for name, chosen in _variants(base):
             yield _row(base, name, chosen)
-        for memory in configuration.choices("memory", config_dirs):
-            _, row = _composed([*usual, f"memory={memory}"], config_dirs)
-            yield dataclasses.replace(row, mode=mode, variant=f"memory {memory}")
+        for group, name in [(one, name) for one, facts in base.groups.items() if facts.check == "each"
+                            for name in configuration.choices(one, config_dirs)]:
+            _, row = _composed([*usual, f"{group}={name}"], config_dirs)
+            yield dataclasses.replace(row, mode=mode, variant=f"{group} {name}")
         parts = [part for field in base.fields.values() for part in _parts(field)]
         idle = [name for name in parts if every and name not in effects and name not in _affecting(base)]
         yield Row(mode, "all", "all", "effects", faults=tuple(f"field {name} changes nothing in any preset" for name in idle))

@@ -43,7 +43,7 @@ class Plan:
         config, result = self.drawn.request.config, self.drawn.result
         return exact({
             "mode": config.mode,
-            "choices": {group: config.choices.get(group) for group in ("preset", "model", "lora", "platform")},
+            "choices": {group: config.choices.get(group) for group, facts in config.groups.items() if facts.plan},
             "workflow": config.workflow.name,
             "fields": dict(self.drawn.request.values),
             "origins": dict(self.drawn.request.origins),

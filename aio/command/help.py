@@ -8,6 +8,7 @@ from typing import Any
 
 from aio import config as configuration
 from aio.config import Config
+from aio.config.groups import Group, summary
 from aio.errors import ConfigError
 from aio.fields import LIST, MEDIA_TYPES, Field, lists
 
@@ -29,10 +30,12 @@ def text(config: Config, config_dirs: Sequence[Path] = ()) -> str:
 
 def _lines(config: Config, config_dirs: Sequence[Path]) -> Iterator[str]:
     yield USAGE
-    for group, title in (("mode", "Modes"), ("preset", "Presets"), ("model", "Model precision"), ("lora", "LoRAs (any number)")):
-        yield f"\n{title}"
+    for group, facts in config.groups.items():
+        if not facts.command:
+            continue
+        yield f"\n{facts.titles or facts.title or group}"
         for name in configuration.choices(group, config_dirs):
-            yield f"  {name:19} {_summary(group, name, config_dirs)}"
+            yield f"  {name:19} {_summary(group, name, facts, config_dirs)}"
     yield f"\nFields of mode {config.mode} (another: --help mode=…)"
     for advanced in (False, True):
         if advanced:
@@ -80,11 +83,11 @@ def describe(field: Field, config: Config) -> str:
     return ", ".join(parts) + (f": {field.tooltip}" if field.tooltip else "") + items
 
 
-def _summary(group: str, name: str, config_dirs: Sequence[Path]) -> str:
+def _summary(group: str, name: str, declared: Group, config_dirs: Sequence[Path]) -> str:
     """The summary a file states, without composing it; a broken one says so when it is chosen."""
     try:
         data = configuration.facts(group, name, config_dirs)
     except ConfigError:
         return "(broken: plan says why)"
-    facts = (data.get("loras") or {}).get(name) or {} if group == "lora" else data.get(group) or {}
-    return "; ".join(str(text) for text in ((facts.get("title"), facts.get("note")) if group == "lora" else (facts.get("summary"),)) if text)
+    title, about = summary(group, name, declared, data)
+    return "; ".join(text for text in (title if group != "mode" else "", about) if text)   # a mode's name and summary hold its title

@@ -20,10 +20,11 @@ from typing import Any
 from aio.config import blame, checks, files, following, foreign, patches, typed
 from aio.config.checks import is_text
 from aio.config.composing import alone, composed, contained, explain, params_of, register, searched, standing
+from aio.config.groups import About
 from aio.config.patches import Patch
-from aio.config.places import CONF, WORKFLOWS, choice, choices, facts, groups, many, settled, usual
+from aio.config.places import CONF, WORKFLOWS, choice, choices, declarations, declared, facts, groups, many, settled, usual
 from aio.config.quoting import LITERAL, escaped
-from aio.config.sections import Mode, Node, Sections
+from aio.config.sections import Mode, Node, Root, Sections
 from aio.config.words import Words, picked, sort
 from aio.errors import AioError, ConfigError, nearest
 from aio.fields import TYPES, Field, lists
@@ -33,7 +34,7 @@ from aio.machine import paths
 
 __all__ = [
     "CONF", "LITERAL", "WORKFLOWS", "Config", "Node", "Patch", "build", "choice", "choices", "compose", "composed",
-    "escaped", "explain", "facts", "groups", "is_text", "many", "params_of", "picked", "register", "searched", "settled", "sort",
+    "declared", "escaped", "explain", "facts", "groups", "is_text", "many", "params_of", "picked", "register", "searched", "settled", "sort",
     "usual",
 ]
 
@@ -124,6 +125,8 @@ def build(cfg: Any, config_dirs: Sequence[Path] = (), given: Words | None = None
     data = _resolved(cfg, given)
     words = [*given.texts, *(word.lstrip("+").partition("=")[0] for word in given.hydra)] if given else []
     faults = list(foreign.engines(data.get("engines"), files.load(CONF / "config.yaml")["engines"], words))
+    data["groups"] = {**declarations(config_dirs), **(data.get("groups") or {})}
+    faults += _abouts(data)
     root = checks.read(data, faults)
     if any(fault.startswith("mode:") for fault in faults):
         faults.append("a mode's file begins with `# @package _global_` and says mode: {name: …, title: …, workflow: …}")
@@ -146,7 +149,7 @@ def build(cfg: Any, config_dirs: Sequence[Path] = (), given: Words | None = None
         summary=mode.summary,
         workflow=_workflow(mode, config_dirs),
         # Hydra does not record the choices of a group that takes several.
-        choices={group: choice for group, choice in chosen.items() if not group.startswith("hydra")} | {"lora": list(root.loras)},
+        choices={group: choice for group, choice in chosen.items() if not group.startswith("hydra")} | _several(root, given),
         ports={key: tuple(port.items()) for key, port in root.ports.items()},
         patches=tuple(patch for patch in made if not patch.lacks),
         missing=tuple(patch for patch in made if patch.lacks),
@@ -156,6 +159,23 @@ def build(cfg: Any, config_dirs: Sequence[Path] = (), given: Words | None = None
         examples=root.examples,
         **{section.name: getattr(root, section.name) for section in dataclasses.fields(Sections)} | {"fields": patches.kept(root, made)},
     )
+
+
+def _abouts(data: dict[str, Any]) -> list[str]:
+    """What is wrong with what choices say of themselves under the name of a group that has no section of its own; it is taken out."""
+    own = [name for name in data["groups"] if name in data and name not in typed.hints(Root)]
+    return [fault for name in own for fault in typed.faults(About, data.pop(name), name)]
+
+
+def _several(root: Root, given: Words | None) -> dict[str, list[str]]:
+    """Group of several choices -> what is chosen: by what the choices say of themselves, else by the words."""
+    found = dict[str, list[str]]()
+    for name, group in root.groups.items():
+        words = [word.lstrip("+") for word in given.hydra if word.lstrip("+").startswith(f"{name}=")] if given else []
+        if group.many:
+            listed = words[-1][len(name) + 2:-1].split(",") if words else []
+            found[name] = list(getattr(root, group.about)) if group.about else [one for one in listed if one]
+    return found
 
 
 def _refused(faults: Sequence[str], config_dirs: Sequence[Path], given: Words | None) -> ConfigError:

@@ -81,7 +81,6 @@ class Ui:
 
     title: str
     tagline: str
-    first: dict[str, list[str]]
     gallery: Gallery
     upload: Upload
     keep: Amount

@@ -10,6 +10,8 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from aio.config import files, typed
+from aio.config.groups import Group
+from aio.config.groups import read as read_groups
 from aio.errors import ConfigError, nearest
 from aio.machine import folders
 from aio.machine.device import suited
@@ -17,12 +19,8 @@ from aio.machine.here import placed
 
 CONF, WORKFLOWS = folders.ROOT / "conf", folders.ROOT / "workflows"
 
-MEANT = {"duration": ("the length of the clip", "seconds"), "guidance": ("the guidance scale", "cfg")}
-"""Groups whose name people type for a field, with a number: group -> what they mean, and the field."""
-
-
-LORA_FILE = re.compile(r"""([^/\\'"]*)\.(?:safetensors|sft|ckpt|pt|pth|bin|gguf)(?::[\d.]+)?['"]*$""", re.IGNORECASE)
-"""What people type for a LoRA of their own: its file, with or without a strength, which a choice does not name."""
+OWN_FILE = re.compile(r"""([^/\\'"]*)\.(?:safetensors|sft|ckpt|pt|pth|bin|gguf)(?::[\d.]+)?['"]*$""", re.IGNORECASE)
+"""What people type for a choice of their own, a LoRA: its file, with or without a strength, which a choice does not name."""
 
 
 NOTHING = ("none", "null")
@@ -58,25 +56,26 @@ def choice(group: str, name: Any, config_dirs: Sequence[Path] = ()) -> str:
         return name
     if not known:
         raise ConfigError(f"{group}: there is no such config group.{nearest(str(group), groups(config_dirs))}")
-    about, field = MEANT.get(group, ("", ""))
-    hint = f" For {about} write {field}={name}." if field and re.fullmatch(r"[\d.]+", str(name)) else nearest(str(name), known)
-    none = f" For none write {group}=[]." if group in many() else ""
-    own = _own_lora(name, known) if group == "lora" and isinstance(name, str) and (LORA_FILE.search(name) or not hint) else ""
+    facts = declared(config_dirs).get(group, Group())
+    meant = facts.meant if re.fullmatch(r"[\d.]+", str(name)) else None
+    hint = f" For {meant.about} write {meant.field}={name}." if meant else nearest(str(name), known)
+    none = f" For none write {group}=[]." if facts.many else ""
+    own = _own_file(group, name, known) if facts.own_file and isinstance(name, str) and (OWN_FILE.search(name) or not hint) else ""
     said = f"{typed.shown(name)} is unknown." if name not in ("", None) else f"nothing is given.{none}"
     raise ConfigError(f"{group}: {said}{hint} Known: {', '.join(known)}{own}")
 
 
-def _own_lora(given: str, known: Sequence[str]) -> str:
+def _own_file(group: str, given: str, known: Sequence[str]) -> str:
     """How a LoRA gets a name of its own: where its file goes, and what names it. Empty for what can be no name of one."""
-    file = LORA_FILE.search(given)
+    file = OWN_FILE.search(given)
     own = re.sub(r"\W+", "_", file[1] if file else PurePath(given).name).strip("_")
     if given.lower() in NOTHING or not re.search("[a-zA-Z]", own):
         return ""
     own = f"{own}_own" if own in known else own
     comfyui = next((path for _, path in folders.comfyui() if os.path.isfile(path / "nodes.py")), None)
     place = folders.models(comfyui) / "loras" if comfyui else "models/loras of ComfyUI, which `python -m aio setup` fetches"
-    return (f". A LoRA of your own gets a name: put its file into {place}, copy {CONF / 'lora' / 'camera_static.yaml'} to MYCONF/lora/{own}.yaml, "
-            f"write {own} there for camera_static and the file's name for file, and give --config-dir=MYCONF lora=[{own}]")
+    return (f". A LoRA of your own gets a name: put its file into {place}, copy {CONF / group / 'camera_static.yaml'} to MYCONF/{group}/{own}.yaml, "
+            f"write {own} there for camera_static and the file's name for file, and give --config-dir=MYCONF {group}=[{own}]")
 
 
 def facts(group: str, name: str, config_dirs: Sequence[Path] = ()) -> Mapping[str, Any]:
@@ -89,7 +88,8 @@ def facts(group: str, name: str, config_dirs: Sequence[Path] = ()) -> Mapping[st
     file = next(file for file in _files(group, config_dirs) if file.stem == name)
     data = {key: value for key, value in files.load(file).items() if value is not None}
     plain, nested = dict[str, Any], dict[str, dict[str, Any]]
-    kinds = {group: plain, "values": plain, "fields": nested, "loras": nested}
+    about = declared(config_dirs).get(group, Group()).about
+    kinds = {group: plain, "values": plain, "fields": nested, **({about: nested} if about else {})}
     faults = [fault for key, kind in kinds.items() if key in data for fault in typed.faults(kind, data[key], key)]
     if faults:
         raise ConfigError("\n".join(f"{file}: {fault}" for fault in faults))
@@ -109,9 +109,35 @@ def settled(overrides: Sequence[str]) -> list[str]:
     return [*found, *suited(found, files.load(CONF / "platform" / "local.yaml").get("usual") or {})]
 
 
-def many() -> frozenset[str]:
+def declared(config_dirs: Sequence[Path] = ()) -> Mapping[str, Group]:
+    """The groups that are declared, aio's own first, as they stand; the first declaration of a name counts.
+
+    Raises:
+        ConfigError: a declaration that is none, or of a group without a folder.
+    """
+    return {name: typed.read(Group, item, name, []) for name, item in declarations(config_dirs).items()}
+
+
+def declarations(config_dirs: Sequence[Path] = ()) -> dict[str, Any]:
+    """The same as plain values."""
+    found = dict(_own())
+    for folder in config_dirs:
+        file = folder / "groups.yaml"
+        for name, item in read_groups(file).items():
+            if not choices(name, config_dirs):
+                raise ConfigError(f"{file}: {name}: there is no file {folder / name}/CHOICE.yaml, so nothing can be chosen")
+            found.setdefault(name, item)
+    return found
+
+
+@functools.cache
+def _own() -> Mapping[str, Any]:
+    return read_groups(CONF / "config.yaml", "groups")
+
+
+def many(config_dirs: Sequence[Path] = ()) -> frozenset[str]:
     """The groups that take several choices at once."""
-    return frozenset(group for group, name in usual().items() if isinstance(name, list))
+    return frozenset(name for name, group in declared(config_dirs).items() if group.many)
 
 
 def _files(group: str, config_dirs: Sequence[Path]) -> Iterator[Path]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 from aio.config.download import Download
+from aio.config.groups import Group
 from aio.config.kinds import Family, Kinds
 from aio.config.page import Ui
 from aio.config.pins import Pins
@@ -176,6 +177,7 @@ class Sections:
     ui: Ui
     registry: Mapping[str, RegistryEntry]
     sweep: Sweep
+    groups: Mapping[str, Group]
     engines: dict[str, EngineEntry]
     engine: Annotated[str, "one of a few words"] = "auto"
     input: Input = field(default_factory=Input)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aio.config import checks, typed
-from aio.config.places import choice, choices, groups, many, usual
+from aio.config.places import choice, choices, declared, groups, many, usual
 from aio.config.quoting import quoted
 from aio.config.sections import Root
 from aio.config.typed import shown
@@ -67,8 +67,10 @@ def sort(overrides: Sequence[str], config_dirs: Sequence[Path] = ()) -> Words:
         ConfigError: every word that chooses what is no choice, or cannot be given.
     """
     hydra, texts, added, faults = list[str](), dict[str, str | None](), set[str](), list[str]()
-    known = groups(config_dirs)
-    for text in overrides:
+    known, own = groups(config_dirs), declared(config_dirs)
+    typed_keys = {re.split(r"[=@]", text.lstrip("+~"), maxsplit=1)[0] for text in overrides}
+    unsaid = [f"{name}={group.usual}" for name, group in own.items() if group.usual and name not in typed_keys and name not in usual()]
+    for text in (*unsaid, *overrides):
         try:
             word = read(text)
             if word.key.split("@")[0] in known:
@@ -96,7 +98,7 @@ def picked(group: str, text: str, config_dirs: Sequence[Path] = ()) -> list[str]
         return [text]
     listed = text.startswith("[") and text.endswith("]")
     names = [name.strip() for name in (text[1:-1] if listed else text).split(",")]
-    if group in many() and (listed or len(names) > 1):
+    if group in many(config_dirs) and (listed or len(names) > 1):
         return [choice(group, name, config_dirs) for name in names if name or len(names) > 1]
     if len(names) > 1 and all(name in choices(group, config_dirs) for name in names):
         raise ConfigError(f"{group}: {shown(text)} is more than one choice; give one of them, or sweep over all with -m")
@@ -109,7 +111,7 @@ def _group(word: Word, config_dirs: Sequence[Path]) -> str:
     if at:
         raise ConfigError(f"{shown(word.text)}: a choice has no place of its own; write {group}=…")
     if word.prefix == "~":
-        if group in many():
+        if group in many(config_dirs):
             raise ConfigError(f"{shown(word.text)}: for none of its choices write {group}=[]")
         if group in checks.NEEDED:
             raise ConfigError(f"{shown(word.text)}: no run does without {group}; choose one of {', '.join(choices(group, config_dirs))}")
@@ -117,10 +119,11 @@ def _group(word: Word, config_dirs: Sequence[Path]) -> str:
     if word.prefix == "++" or (word.prefix and group in usual()):
         raise ConfigError(f"{shown(word.text)}: {group} has a choice already, so nothing is added; write {group}=… without the plus")
     names = picked(group, word.value or "", config_dirs)
-    if not word.prefix and group not in usual():
+    prefix = "+" if group not in usual() and group in declared(config_dirs) else word.prefix   # Hydra's grammar; no user need know
+    if not prefix and group not in usual():
         raise ConfigError(f"{shown(word.text)}: no choice of {group} is made unless it is added; write +{group}=…")
-    value = f"[{','.join(map(_named, names))}]" if group in many() else _named(names[0])
-    return f"{word.prefix}{group}={value}"
+    value = f"[{','.join(map(_named, names))}]" if group in many(config_dirs) else _named(names[0])
+    return f"{prefix}{group}={value}"
 
 
 def _named(name: str) -> str:

@@ -27,9 +27,15 @@ from aio.machine import paths
 from aio.values import Operation
 
 RECIPE_VERSION = 1
-MACHINE_GROUPS = frozenset({"platform", "duration", "memory", "ui"})
-"""Config groups that suit a job to a machine. Their choices stand apart in a recipe and its hash knows them by what they do alone: one
-that patches the graph (memory=tiled) shows in the operations, values and pins. A replay finds out which do (aio.replay)."""
+
+
+def of_machine(config: Config) -> frozenset[str]:
+    """Config groups that suit a job to a machine, as declared (`recipe: machine`).
+
+    Their choices stand apart in a recipe and its hash knows them by what they do alone: one that patches the graph (memory=tiled)
+    shows in the operations, values and pins. A replay finds out which do (aio.replay).
+    """
+    return frozenset(name for name, group in config.groups.items() if group.recipe == "machine")
 
 
 def recipe(drawn: Drawn, engine: str, given: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -53,14 +59,15 @@ def _recipe(
         for name, _, value in lists.files(config.fields, request.values)
     }
     plain = {name: lists.without_files(config.fields.get(name), value) for name, value in request.values.items() if name not in inputs}
+    machine = of_machine(config)
     made = exact({
         "recipe": RECIPE_VERSION,
         "aio": __version__,
         "versions": _versions(),
         "engine": engine,
         "mode": config.mode,
-        "choices": {group: choice for group, choice in config.choices.items() if group not in MACHINE_GROUPS},
-        "machine": {group: choice for group, choice in config.choices.items() if group in MACHINE_GROUPS},
+        "choices": {group: choice for group, choice in config.choices.items() if group not in machine},
+        "machine": {group: choice for group, choice in config.choices.items() if group in machine},
         "params": {name: plain[name] for name in sorted(request.given) if name in plain},
         "seed": request.values.get("seed"),
         "inputs": inputs,

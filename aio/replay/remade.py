@@ -12,7 +12,7 @@ from aio.config import Config
 from aio.config.quoting import encoded
 from aio.errors import ConfigError, Problem
 from aio.fields import lists
-from aio.recipe.provenance import MACHINE_GROUPS
+from aio.recipe.provenance import of_machine
 from aio.replay import asked as asking
 from aio.replay.asked import Asked
 from aio.request.follow import inputs_of
@@ -120,8 +120,9 @@ class _Composer:
             if group != "mode" and (word := self.word(group, choice)):
                 self.chosen.append((group, word))
         self.config = self.compose()
+        machine = of_machine(self.config)
         for group in self.usual:
-            if group not in {*self.known.choices, *self.known.absent, *MACHINE_GROUPS}:
+            if group not in {*self.known.choices, *self.known.absent, *machine}:
                 self.leave_out(group)
 
     def leave_out(self, group: str) -> None:
@@ -166,7 +167,8 @@ class _Composer:
 
 def _result(config: Config) -> dict[str, Any]:
     """The choices that decide what a job makes."""
-    return {group: choice for group, choice in config.choices.items() if group not in MACHINE_GROUPS}
+    machine = of_machine(config)
+    return {group: choice for group, choice in config.choices.items() if group not in machine}
 
 
 def _graph(config: Config) -> list[Any]:

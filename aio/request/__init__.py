@@ -127,7 +127,10 @@ def _chosen(config: Config, item: Patch) -> str:
 
 
 def unoffered(config: Config) -> tuple[Problem, ...]:
-    """What the preset needs and the model does not offer: values that are no option of their field. Empty: they go together."""
+    """What the preset needs and the model does not offer: values that are no option of their field. Empty: they go together.
+
+    These two have sections of their own: a preset sets values, a model says which options there are and what to choose instead.
+    """
     preset, model = config.choices.get("preset"), config.choices.get("model")
     remedy = config.model.remedy or "choose another preset or model"
     lacking = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -36,7 +37,7 @@ class Preload:
 
 
 def preload(limits: Accepted, config_dirs: Sequence[Path] = ()) -> Preload:
-    """Walk the patched prompt of every mode with every preset.
+    """Walk the patched prompt of every mode with every choice of the groups that are declared `preload`.
 
     Args:
         limits: of conf/space: preload_entries and preload_gb.
@@ -46,9 +47,11 @@ def preload(limits: Accepted, config_dirs: Sequence[Path] = ()) -> Preload:
     """
     uses: Counter[str] = Counter()
     known: Mapping[str, RegistryEntry] = {}
+    groups = [name for name, group in configuration.declared(config_dirs).items() if group.preload]
+    words = [[f"{group}={name}" for name in configuration.choices(group, config_dirs)] for group in groups]
     for mode in configuration.choices("mode", config_dirs):
-        for preset in configuration.choices("preset", config_dirs):
-            config = configuration.compose(["platform=zerogpu", f"mode={mode}", f"preset={preset}"], config_dirs)
+        for picked in itertools.product(*words):
+            config = configuration.compose(["platform=zerogpu", f"mode={mode}", *picked], config_dirs)
             known = config.registry
             uses.update({ref.name for ref in draw(checking.sample(config)).models})
     for name in uses:

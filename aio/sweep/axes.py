@@ -68,8 +68,12 @@ def _override(word: str, groups: Iterable[str], command: Command, most: int) -> 
     if not equals or name.startswith("~") or configuration.is_text(name):
         return [word]
     if name in groups:
-        several = name in configuration.many()
-        return [f"{key}=[{','.join(names)}]" if several else f"{key}={names[0]}" for names in swept(name, text, command.config_dirs)]
+        several = name in configuration.many(command.config_dirs)
+        jobs = swept(name, text, command.config_dirs)
+        facts = configuration.declared(command.config_dirs).get(name)
+        if len(jobs) > 1 and facts and not facts.swept:
+            raise ConfigError(f"{name}: a sweep does not vary it; give one of {', '.join(configuration.choices(name, command.config_dirs))}")
+        return [f"{key}=[{','.join(names)}]" if several else f"{key}={names[0]}" for names in jobs]
     values = split(word, command.config_dirs, plain=False, most=most)[1]
     return [word] if values is None else [f"{key}={value}" for value in values]
 

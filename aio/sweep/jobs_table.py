@@ -150,9 +150,9 @@ def _override(key: str, value: Any, group: bool, config_dirs: Sequence[Path]) ->
     if name.startswith("hydra"):
         raise ConfigError(f"{key}: this belongs on the command line, not into a table")
     if group:
-        listed = isinstance(value, list) and name in configuration.many() and all(isinstance(item, str) for item in value)
+        listed = isinstance(value, list) and name in configuration.many(config_dirs) and all(isinstance(item, str) for item in value)
         text = f"[{','.join(value)}]" if listed else str(value).strip()
-        if "," in text and name not in configuration.many() and text not in configuration.choices(name, config_dirs):
+        if "," in text and name not in configuration.many(config_dirs) and text not in configuration.choices(name, config_dirs):
             raise ConfigError(f"{key}: {text!r} is not one choice; a row is one job")
         return f"{key}={text}"   # composing says whether it is one
     if isinstance(value, str):

@@ -16,7 +16,7 @@ from aio.fields.numerals import draw
 from aio.replay import asked
 from aio.ui import cards, gallery, recipes, uploads, widgets, words
 from aio.ui.catalogue import Catalogue
-from aio.ui.forms import CHOICES, Form
+from aio.ui.forms import Form
 from aio.ui.handlers import Desk
 from aio.ui.inbox import Foreign
 from aio.ui.toolkit import gr
@@ -50,7 +50,7 @@ def wire(
         runs.append(event)
         _live(form, parts, around)
         _seed(form, desk, parts, around)
-        plain = [name for name in parts if name in form.fields and not form.fields[name].advanced and name not in form.lora_of]
+        plain = [name for name in parts if name in form.fields and not form.fields[name].advanced and name not in form.added]
         for index, button in enumerate(around["samples"]):
             button.click(_sampler(form, index, desk, plain), None, [parts[name] for name in plain], **AT_ONCE)
     stopped = cards.status("stopped", *words.explain(Cancelled(), desk.page.messages))
@@ -116,9 +116,9 @@ def _outlook(form: Form, given: Mapping[str, Any]) -> str:
 
 def _live(form: Form, parts: Mapping[str, Any], around: Mapping[str, Any]) -> None:
     """The consequences of what is typed, the fields that matter now, and what an empty field means now."""
-    conditional = [name for name in parts if name in form.lora_of or (name in form.fields and form.fields[name].when)]
+    conditional = [name for name in parts if name in form.added or (name in form.fields and form.fields[name].when)]
     touched = list(dict.fromkeys([*conditional, *form.following]))
-    deciding = {*CHOICES, *(name for field in form.fields.values() for name in field.when or ())}
+    deciding = {*form.catalogue.groups, *(name for field in form.fields.values() for name in field.when or ())}
 
     def consequences(*values: Any) -> str:
         return _outlook(form, dict(zip(parts, values, strict=True)))

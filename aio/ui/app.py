@@ -51,7 +51,7 @@ def _form(form: Form) -> tuple[Parts, Parts]:
     parts: Parts = {}
     around: Parts = {"samples": []}
     names = order(form)
-    front = [name for name in names if name in form.fields and not form.fields[name].advanced and name not in form.lora_of]
+    front = [name for name in names if name in form.fields and not form.fields[name].advanced and name not in form.added]
     media = [name for name in front if form.fields[name].type in widgets.MEDIA]
     texts = [name for name in front if form.fields[name].type == "STRING"]
     seeds = [name for name in front if form.fields[name].control_after_generate]
@@ -68,7 +68,9 @@ def _form(form: Form) -> tuple[Parts, Parts]:
                 parts[name] = _part(form, name, min_width=220)
     for name in (*listed, *texts):
         parts[name] = _part(form, name)
-    parts["preset"] = _choices(form, "preset")
+    groups = form.catalogue.groups
+    for group in [name for name, declared in groups.items() if declared.page == "plain" and not declared.fold]:
+        parts[group] = _choices(form, group)
     for pair in [numbers[at : at + 2] for at in range(0, len(numbers), 2)]:
         with gr.Row():
             for name in pair:
@@ -80,20 +82,22 @@ def _form(form: Form) -> tuple[Parts, Parts]:
             around["fresh"] = widgets.Checkbox(fresh, label="New one for every run", min_width=150, elem_id=f"{form.mode}-fresh")
             around["last"] = gr.Button("Reuse last", size="sm", min_width=110, scale=0, elem_id=f"{form.mode}-last")
             around["seed"] = name
-    if form.catalogue.loras:
-        with gr.Accordion("Camera and detail (LoRAs)", open=False, elem_id=f"{form.mode}-loras"):
-            parts["lora"] = _choices(form, "lora")
-            for name in form.lora_of:
-                parts[name] = _part(form, name, visible=False)
+    for group in [name for name, declared in groups.items() if declared.fold and form.catalogue.choices[name]]:
+        with gr.Accordion(groups[group].fold, open=False, elem_id=f"{form.mode}-{group}s"):
+            parts[group] = _choices(form, group)
+            _fields_of(form, group, parts)
     with gr.Accordion("Advanced", open=False, elem_id=f"{form.mode}-advanced"):
-        parts["model"] = _choices(form, "model")
+        for group in [name for name, declared in groups.items() if declared.page == "advanced" and not declared.fold]:
+            parts[group] = _choices(form, group)
+            _fields_of(form, group, parts)
         rest = [name for name in names if name in form.fields and name not in parts]
         for pair in [rest[at : at + 2] for at in range(0, len(rest), 2)]:
             with gr.Row():
                 for name in pair:
                     parts[name] = _part(form, name, min_width=200)
-    if "lora" not in parts:
-        parts["lora"] = widgets.CheckboxGroup([], value=[], visible=False)
+    for group in groups:
+        if group not in parts:
+            parts[group] = widgets.CheckboxGroup([], value=[], visible=False) if groups[group].many else widgets.Radio([], value=None, visible=False)
     around["outlook"] = gr.HTML("", elem_id=f"{form.mode}-outlook", container=False)
     around["run"] = gr.Button("Run", variant="primary", size="lg", elem_id=f"{form.mode}-run", elem_classes="aio-run")
     return {name: parts[name] for name in names}, around
@@ -109,13 +113,20 @@ def _part(form: Form, name: str, visible: bool = True, **look: Any) -> Any:
 
 
 def _choices(form: Form, group: str) -> Any:
-    offered = {"preset": form.catalogue.presets, "model": form.catalogue.models, "lora": form.catalogue.loras}[group]
-    choices = [(f"{choice.title}: {choice.summary}" if choice.summary else choice.title, choice.name) for choice in offered]
+    declared, known = form.catalogue.groups[group], form.catalogue.choices[group]
+    choices = [(f"{choice.title}: {choice.summary}" if choice.summary else choice.title, choice.name) for choice in known]
+    usual, label = form.catalogue.usual(form.mode, group), declared.title or group
     look = {"elem_id": f"{form.mode}-{group}", "elem_classes": "aio-choices"}
-    if group == "lora":
-        return widgets.CheckboxGroup(choices, value=[], label="Any number of them", **look)
-    title = {"preset": "Preset", "model": "Model precision"}[group]
-    return widgets.Radio(choices, value=form.config.choices[group], label=title, **look)
+    if declared.many:
+        return widgets.CheckboxGroup(choices, value=usual, label=label, **look)
+    return widgets.Radio(choices if usual else [("None", ""), *choices], value=usual, label=label, **look)
+
+
+def _fields_of(form: Form, group: str, parts: Parts) -> None:
+    """The fields that choices of a group add, hidden until one is chosen that does."""
+    shown = {name for choice in form.catalogue.choices[group] for name in choice.fields}
+    for name in [name for name in form.added if name in shown and name not in parts]:
+        parts[name] = _part(form, name, visible=False)
 
 
 def _result() -> Parts:

@@ -1,4 +1,4 @@
-"""What the page offers: modes, presets, models and LoRAs with their texts, read from the configuration."""
+"""What the page offers: modes, and the choices of every group that is declared for it, with their texts, read from the configuration."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import dataclasses
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from aio import config as configuration
 from aio.config import Config
+from aio.config.groups import Group, summary, titled
 from aio.config.page import Ui
 from aio.errors import AioError
 from aio.fields import Field
@@ -39,31 +41,45 @@ class Catalogue:
     Attributes:
         overrides, config_dirs: what the page was started with, part of every composition.
         modes: name -> configuration with the default choices.
-        presets, models, loras: the choices of these groups.
+        groups: those that the page offers, as declared. choices: of each of them.
         page: the `ui` section of the configuration.
     """
 
     overrides: tuple[str, ...]
     config_dirs: tuple[Path, ...]
     modes: Mapping[str, Config]
-    presets: tuple[Choice, ...]
-    models: tuple[Choice, ...]
-    loras: tuple[Choice, ...]
+    groups: Mapping[str, Group]
+    choices: Mapping[str, tuple[Choice, ...]]
     page: Ui
 
-    def compose(self, mode: str, preset: str, model: str, loras: Sequence[str]) -> Config:
-        """The configuration of these choices, which must be names of the catalogue."""
-        usual = self.modes[mode]
-        if (preset, model) == (usual.choices["preset"], usual.choices["model"]) and not loras:
-            return usual
-        chosen = [f"mode={mode}", f"preset={preset}", f"model={model}", f"lora=[{','.join(loras)}]"]
+    def usual(self, mode: str, group: str) -> Any:
+        """What a mode chooses of a group unless told otherwise: a name, empty for none, or a list where a group takes several."""
+        return [] if self.groups[group].many else self.modes[mode].choices.get(group) or ""
+
+    def compose(self, mode: str, picked: Mapping[str, Any]) -> Config:
+        """The configuration of these choices, group -> one or several, which must be names of the catalogue; empty chooses none."""
+        if all(value == self.usual(mode, group) for group, value in picked.items()):
+            return self.modes[mode]
+        chosen = [f"mode={mode}", *(f"{group}=[{','.join(value)}]" if isinstance(value, list) else f"{group}={value}"
+                                    for group, value in picked.items() if value or isinstance(value, list))]
         with _composing:
             return configuration.compose([*self.overrides, *chosen], self.config_dirs)
 
     @property
     def moving(self) -> frozenset[str]:
-        """Values that depend on the preset or the model: left empty, a field follows them."""
-        return frozenset().union(*(choice.values for choice in (*self.presets, *self.models)))
+        """Values that depend on a choice: left empty, a field follows them."""
+        return frozenset().union(*(choice.values for offered in self.choices.values() for choice in offered))
+
+    @property
+    def added(self) -> Mapping[str, tuple[Field, str]]:
+        """Field that a choice adds -> it, and the choices that do: `lora detailer`, `memory low or tiled`."""
+        found, by = dict[str, Field](), dict[str, tuple[str, list[str]]]()
+        for group, offered in self.choices.items():
+            for choice in offered:
+                for name, field in choice.fields.items():
+                    found.setdefault(name, field)
+                    by.setdefault(name, (group, []))[1].append(choice.name)
+        return {name: (field, f"{by[name][0]} {' or '.join(by[name][1])}") for name, field in found.items()}
 
 
 def read(overrides: Sequence[str] = (), config_dirs: Sequence[Path] = ()) -> tuple[Catalogue, list[str]]:
@@ -80,24 +96,36 @@ def read(overrides: Sequence[str] = (), config_dirs: Sequence[Path] = ()) -> tup
     if not found:
         raise AioError("\n".join(faults) or "there is no mode to show")
     settings = next(iter(found.values())).ui
-    modes = {name: found[name] for name in _ordered("mode", found, settings)}
-    presets, models, loras = (
-        tuple(_choice(group, name, config_dirs) for name in _ordered(group, configuration.choices(group, config_dirs), settings))
-        for group in ("preset", "model", "lora")
-    )
-    return Catalogue(common, tuple(config_dirs), modes, presets, models, loras, settings), faults
+    declared = next(iter(found.values())).groups
+    modes = {name: found[name] for name in _ordered(declared["mode"], found)}   # a form each, whatever they are declared as
+    groups = {name: group for name, group in declared.items() if group.page != "none"}
+    choices = {
+        name: tuple(_choice(name, one, group, config_dirs) for one in _ordered(group, configuration.choices(name, config_dirs)))
+        for name, group in groups.items()
+    }
+    return Catalogue(common, tuple(config_dirs), modes, groups, choices, settings), faults
 
 
-def _ordered(group: str, names: Iterable[str], settings: Ui) -> list[str]:
-    first = [name for name in settings.first.get(group, ()) if name in set(names)]
+def _ordered(group: Group, names: Iterable[str]) -> list[str]:
+    first = [name for name in group.first if name in set(names)]
     return [*first, *(name for name in names if name not in first)]
 
 
-def _choice(group: str, name: str, config_dirs: Sequence[Path]) -> Choice:
+def _choice(group: str, name: str, declared: Group, config_dirs: Sequence[Path]) -> Choice:
     # Without Hydra: a composition of each of 20 files would take seconds, and only plain facts are read.
     data = configuration.facts(group, name, config_dirs)
-    facts = (data.get("loras") or {}).get(name, {}) if group == "lora" else data.get(group) or {}
-    title = facts.get("title") or (name.upper() if group == "model" else name.replace("_", " ").capitalize())   # FP8, Dolly in
-    declared = {key: item for key, item in (data.get("fields") or {}).items() if "type" in item}
-    added = {key: Field(name=key, **{**item, "options": tuple(item.get("options", ()))}) for key, item in declared.items()}
-    return Choice(name, title, facts.get("summary") or facts.get("note") or "", frozenset(data.get("values") or ()), added)
+    title, about = summary(group, name, declared, data)
+    fields, values = dict[str, Any](), set[str]()
+    for one in _built_on(group, name, config_dirs):
+        said = configuration.facts(group, one, config_dirs)
+        fields |= {key: item for key, item in (said.get("fields") or {}).items() if "type" in item}
+        values |= set(said.get("values") or ())
+    added = {key: Field(name=key, **{**item, "options": tuple(item.get("options", ()))}) for key, item in fields.items()}
+    return Choice(name, title or titled(name, declared), about, frozenset(values), added)
+
+
+def _built_on(group: str, name: str, config_dirs: Sequence[Path], above: tuple[str, ...] = ()) -> list[str]:
+    """The choices of its own group that a choice's defaults name, at any depth, and the choice itself: memory=low is built on tiled."""
+    entries = configuration.facts(group, name, config_dirs).get("defaults") or ()
+    known = [one for one in entries if isinstance(one, str) and one in configuration.choices(group, config_dirs) and one not in (*above, name)]
+    return list(dict.fromkeys([two for one in known for two in _built_on(group, one, config_dirs, (*above, name))] + [name]))

@@ -21,7 +21,6 @@ from aio.ui import uploads
 from aio.ui.catalogue import Catalogue
 from aio.ui.inbox import Foreign
 
-CHOICES = ("preset", "model", "lora")
 SAID = 600
 """Characters of a message about a value."""
 
@@ -34,15 +33,15 @@ class Form:
     """The form of one mode.
 
     Attributes:
-        config: the mode with the default choices. fields: its own fields, then those of every LoRA.
-        lora_of: field of a LoRA -> name of the LoRA.
-        following: fields whose empty value means: as the preset, the model or the input says.
+        config: the mode with the default choices. fields: its own fields, then those that a choice adds, such as a LoRA's strength.
+        added: field that a choice adds -> the choices that do, in words.
+        following: fields whose empty value means: as a choice or the input says.
     """
 
     catalogue: Catalogue
     config: Config
     fields: Mapping[str, Field]
-    lora_of: Mapping[str, str]
+    added: Mapping[str, str]
     following: frozenset[str]
 
     @property
@@ -57,33 +56,29 @@ class Form:
         return "" if self.fields[name].type in ("COMBO", "BOOLEAN") else None
 
     def compose(self, given: Mapping[str, Any]) -> Config:
-        """The configuration of the chosen preset, model and LoRAs.
+        """The configuration of what is chosen of each group.
 
         Raises:
             InvalidParams: a choice that the catalogue does not have, or a value that no field can have.
         """
         if odd := list(self._odd(given)):
             raise InvalidParams(odd)
-        known = {"preset": self.catalogue.presets, "model": self.catalogue.models, "lora": self.catalogue.loras}
-        chosen = {
-            "preset": given.get("preset") or self.config.choices["preset"],
-            "model": given.get("model") or self.config.choices["model"],
-            "lora": [lora] if isinstance(lora := given.get("lora") or [], str) else lora,
-        }
-        problems = []
-        for group, value in chosen.items():
-            names = [choice.name for choice in known[group]]
-            for one in value if isinstance(value, list) else [value]:
+        chosen, problems = dict[str, Any](), []
+        for group, declared in self.catalogue.groups.items():
+            value = given.get(group) or self.catalogue.usual(self.mode, group)
+            chosen[group] = [value] if declared.many and isinstance(value, str) else value
+            names = [choice.name for choice in self.catalogue.choices[group]]
+            for one in chosen[group] if isinstance(chosen[group], list) else [value] if value else []:
                 if one not in names:
                     problems.append(Problem(group, "value_not_in_list", f"{one!r} is not one of {' | '.join(names)}"))
         if problems:
             raise InvalidParams(problems)
-        return self.catalogue.compose(self.mode, chosen["preset"], chosen["model"], chosen["lora"])
+        return self.catalogue.compose(self.mode, chosen)
 
     def _odd(self, given: Mapping[str, Any]) -> Iterator[Problem]:
         """What is wrong with values before anything looks at them: an API's caller may give anything."""
         for name, value in given.items():
-            inside = value if name == "lora" and isinstance(value, list) else [value]
+            inside = value if name in self.catalogue.groups and self.catalogue.groups[name].many and isinstance(value, list) else [value]
             if isinstance(value, Foreign):
                 yield Problem(name, "custom_validation_failed", value.words)
             elif name in self.fields and self.fields[name].type == LIST and isinstance(value, list):
@@ -192,10 +187,10 @@ class Form:
         return plan.examine(drawn, location.known_models(config.comfyui)), config, missing
 
     def effective(self, config: Config, given: Mapping[str, Any]) -> dict[str, bool]:
-        """Field with a condition, or of a LoRA -> whether it has an effect now."""
+        """Field with a condition, or that a choice adds -> whether it has an effect now."""
         values = {name: config.values.get(name, field.default) for name, field in config.fields.items()} | self.params(config, given)
         known = {**config.values, **values}
-        found = {name: name in config.fields for name in self.lora_of}
+        found = {name: name in config.fields for name in self.added}
         return found | {name: holds(field.when, known) for name, field in self.fields.items() if field.when and name not in found}
 
 
@@ -203,7 +198,7 @@ def form(catalogue: Catalogue, mode: str) -> Form:
     """The form of a mode of the catalogue."""
     config = catalogue.modes[mode]
     own = dict(config.fields)
-    lora_of = {name: lora.name for lora in catalogue.loras for name in lora.fields if name not in own}
-    added = {name: field for lora in catalogue.loras for name, field in lora.fields.items() if name in lora_of}
+    added = {name: (field, by) for name, (field, by) in catalogue.added.items() if name not in own}
     following = {name for name, field in own.items() if name in catalogue.moving or name in config.values or follow.inputs_of(field)}
-    return Form(catalogue, config, own | added, lora_of, frozenset(following))
+    fields = own | {name: field for name, (field, _) in added.items()}
+    return Form(catalogue, config, fields, {name: by for name, (_, by) in added.items()}, frozenset(following))

@@ -14,7 +14,7 @@ from aio.command import help as helping
 from aio.config.page import Ui
 from aio.errors import Cancelled
 from aio.ui import cards, recipes, words
-from aio.ui.forms import CHOICES, Form
+from aio.ui.forms import Form
 from aio.ui.gate import VISITOR
 from aio.ui.guard import Said
 from aio.ui.running import Run, Runner
@@ -124,7 +124,7 @@ def validator(form: Form) -> Any:
         return [gr.validate(name not in problems, problems.get(name, "")) for name in given]
 
     word = inspect.Parameter.KEYWORD_ONLY
-    declared = inspect.Signature([inspect.Parameter(name, word, default=None) for name in (*form.fields, *CHOICES)])
+    declared = inspect.Signature([inspect.Parameter(name, word, default=None) for name in (*form.fields, *form.catalogue.groups)])
     vars(check)["__signature__"] = declared
     return check
 
@@ -142,14 +142,14 @@ def _described(run: Any, form: Form) -> Any:
     request = inspect.Parameter("request", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None, annotation=gr.Request)
     parameters, lines = [request], []
     for name in order(form):
-        if name in CHOICES:
+        if name in form.catalogue.groups:
             parameters.append(inspect.Parameter(name, word, default=None))
             lines.append(f"    {name}: {_choices(form, name)}")
             continue
         field = form.fields[name]
         needed = field.required and name not in form.following
         parameters.append(inspect.Parameter(name, word) if needed else inspect.Parameter(name, word, default=form.default(name)))
-        extra = f"; only with lora {form.lora_of[name]}" if name in form.lora_of else ""
+        extra = f"; only with {form.added[name]}" if name in form.added else ""
         extra += "; empty: as preset and input say" if name in form.following else ""
         lines.append(f"    {name}: {' '.join(helping.describe(field, form.config).split())}{extra}")
     run.__name__ = run.__qualname__ = form.mode
@@ -160,14 +160,18 @@ def _described(run: Any, form: Form) -> Any:
 
 
 def order(form: Form) -> list[str]:
-    """The inputs of an endpoint: what must be given, the choices, the rest, the advanced."""
+    """The inputs of an endpoint: what must be given, the choices, the rest, the advanced, what suits the machine.
+
+    Some call by position: what suits the machine stands last, so that what is offered of it moves nothing else.
+    """
     first = [name for name, field in form.fields.items() if field.required and name not in form.following]
     rest = [name for name in form.fields if name not in first]
-    advanced = [name for name in rest if form.fields[name].advanced or name in form.lora_of]
-    return [*first, *CHOICES, *(name for name in rest if name not in advanced), *advanced]
+    advanced = [name for name in rest if form.fields[name].advanced or name in form.added]
+    groups = form.catalogue.groups
+    machine = [name for name, group in groups.items() if group.recipe == "machine"]
+    return [*first, *(name for name in groups if name not in machine), *(name for name in rest if name not in advanced), *advanced, *machine]
 
 
 def _choices(form: Form, group: str) -> str:
-    offered = {"preset": form.catalogue.presets, "model": form.catalogue.models, "lora": form.catalogue.loras}[group]
-    many = "any number of " if group == "lora" else ""
-    return many + "; ".join(f"{choice.name}: {choice.summary or choice.title}" for choice in offered)
+    many = "any number of " if form.catalogue.groups[group].many else ""
+    return many + "; ".join(f"{choice.name}: {choice.summary or choice.title}" for choice in form.catalogue.choices[group])

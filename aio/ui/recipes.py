@@ -81,14 +81,14 @@ def refill(form: Form, recipe: Mapping[str, Any], folder: Path) -> tuple[dict[st
 
     Only declared fields with legal values are taken: the recipe may come from anyone.
     """
-    choices, params, inputs = (_part(recipe, key) for key in ("choices", "params", "inputs"))
-    known = {"preset": form.catalogue.presets, "model": form.catalogue.models}
-    values: dict[str, Any] = {}
-    for group, offered in known.items():
-        names = [choice.name for choice in offered]
-        values[group] = choices.get(group) if choices.get(group) in names else form.config.choices[group]
-    loras = choices.get("lora")
-    values["lora"] = [lora.name for lora in form.catalogue.loras if isinstance(loras, list) and lora.name in loras]
+    params, inputs = (_part(recipe, key) for key in ("params", "inputs"))
+    choices, values = _chosen(recipe), dict[str, Any]()
+    for group, declared in form.catalogue.groups.items():
+        names, given = [choice.name for choice in form.catalogue.choices[group]], choices.get(group)
+        if declared.many:
+            values[group] = [name for name in names if isinstance(given, list) and name in given]
+        else:
+            values[group] = given if given in names else form.catalogue.usual(form.mode, group)
     absent = []
     for name, field in form.fields.items():
         if field.type in MEDIA_TYPES:
@@ -127,14 +127,17 @@ def _items(field: Field, given: Any, inputs: Mapping[str, Any], folder: Path, ab
 
 def beyond(form: Form, recipe: Mapping[str, Any]) -> list[str]:
     """What of a recipe this form cannot hold: choices that are not offered, and fields that it does not have."""
-    choices = _part(recipe, "choices")
-    offered = {"preset": form.catalogue.presets, "model": form.catalogue.models, "lora": form.catalogue.loras}
-    found = []
-    for group, known in offered.items():
+    choices, found = _chosen(recipe), []
+    for group, known in form.catalogue.choices.items():
         given = choices.get(group)
         for one in given if isinstance(given, list) else [given] if given is not None else []:
             found += [] if one in [choice.name for choice in known] else [f"{group} {one}"]
     return found + [name for name in _part(recipe, "values") if name not in form.fields]
+
+
+def _chosen(recipe: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a recipe chooses of every group; what suits a job to a machine stands apart in it."""
+    return {**_part(recipe, "machine"), **_part(recipe, "choices")}
 
 
 def _part(recipe: Mapping[str, Any], key: str) -> Mapping[str, Any]:
