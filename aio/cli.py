@@ -194,7 +194,7 @@ def check(command: Command) -> int:
         with contextlib.suppress(AioError):
             known |= configuration.compose([f"mode={mode}", *others], command.config_dirs).fields.keys()
     unknown(command, known)
-    rows = itertools.chain(checking.check(modes, command.config_dirs, others, command.params), fidelity.rows(modes, command.config_dirs, others))
+    rows = itertools.chain(checking.check(modes, command.config_dirs, others, command.params), fidelity.rows(modes, others))
     return table.table(rows, terminal.answer)
 
 

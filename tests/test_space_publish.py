@@ -100,7 +100,9 @@ def test_the_requirements_are_those_of_aio_and_of_comfyui_and_none_that_the_spac
 
 
 def test_packs_that_a_model_of_the_page_needs_bring_their_requirements(made):
-    assert needs.packs() == ["ComfyUI-GGUF"] and "# ComfyUI-GGUF at " in made.files["requirements.txt"]
+    offered = [config.facts(group, name).get("packs") or () for group in ("model", "memory") for name in config.choices(group)]
+    assert set(needs.packs()) == {pack for packs in offered for pack in packs} >= {"ComfyUI-GGUF", "ComfyUI-KJNodes"}
+    assert "# ComfyUI-GGUF at " in made.files["requirements.txt"]
     assert "\ngguf>=" in made.files["requirements.txt"] and "\ngguf>=" not in needs.text(made.config, ROOT)
     assert "\ncolor-matcher\n" in needs.text(made.config, ROOT, ["ComfyUI-KJNodes"])
 

@@ -89,8 +89,7 @@ def cases(modes: Sequence[str] = (), config_dirs: Sequence[Path] = ()) -> Iterat
         if "model" in base.ports:
             yield from (Case(configuration.compose([f"mode={mode}", f"lora=[{name}]"], config_dirs), f"lora {name}") for name in loras)
             loras = ()
-            for group, name in [(one, name) for one, facts in base.groups.items() if facts.check == "each"
-                                for name in configuration.choices(one, config_dirs)]:
+            for group, name in check.proved(base, config_dirs):
                 config = configuration.compose([f"mode={mode}", f"{group}={name}"], config_dirs)
                 own = {field.name: field.min for field in config.fields.values() if field.name not in base.fields}
                 if config.patches != base.patches:   # the others change no graph

@@ -11,7 +11,6 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from pathlib import Path
 from typing import Any, Literal
 
 from aio import config as configuration
@@ -142,10 +141,8 @@ def _numbers(value: Any) -> Any:
         return value
 
 
-def shipped(
-    modes: Sequence[str] = (), presets: Sequence[str] = (), models: Sequence[str] = (), config_dirs: Sequence[Path] = ()
-) -> Iterator[Config]:
-    """aio's own compositions: each mode x preset x model that go together; for one mode the memory policies and the LoRAs.
+def shipped(modes: Sequence[str] = (), presets: Sequence[str] = (), models: Sequence[str] = ()) -> Iterator[Config]:
+    """aio's own compositions: each mode x preset x model that go together; for one mode the choices of the other groups that `check` proves.
 
     Raises:
         ConfigError: one does not compose.
@@ -153,16 +150,20 @@ def shipped(
     usual = configuration.usual()
     for mode in modes or configuration.choices("mode"):
         for preset, model in itertools.product(presets or configuration.choices("preset"), models or configuration.choices("model")):
-            config = configuration.compose([f"mode={mode}", f"preset={preset}", f"model={model}"], config_dirs)
+            config = configuration.compose([f"mode={mode}", f"preset={preset}", f"model={model}"])
             if not request.unoffered(config):
                 yield config
         if mode == usual["mode"]:   # they patch every mode alike
-            words = [f"{group}={usual[group]}" for group in ("mode", "preset", "model")]
-            yield from (configuration.compose([*words, f"memory={memory}"], config_dirs) for memory in configuration.choices("memory"))
-            yield configuration.compose([*words, f"lora=[{','.join(configuration.choices('lora'))}]"], config_dirs)
+            words = [f"{group}={usual[group]}" for group in AXES]
+            for group, facts in configuration.declared().items():
+                names = configuration.choices(group)
+                if facts.many:
+                    yield configuration.compose([*words, f"{group}=[{','.join(names)}]"])
+                elif facts.check == "each":
+                    yield from (configuration.compose([*words, f"{group}={name}"]) for name in names)
 
 
-def rows(modes: Sequence[str], config_dirs: Sequence[Path] = (), overrides: Sequence[str] = ()) -> Iterator[Row]:
+def rows(modes: Sequence[str], overrides: Sequence[str] = ()) -> Iterator[Row]:
     """For `check`: a row for each of aio's own modes among `modes`, one more for the record where all of them are.
 
     Args:
@@ -176,7 +177,7 @@ def rows(modes: Sequence[str], config_dirs: Sequence[Path] = (), overrides: Sequ
     for mode in own:
         try:
             presets, models = ([name for name in chosen[group] if name in configuration.choices(group)] for group in AXES[1:])
-            composed = list(shipped([mode], presets, models, config_dirs))
+            composed = list(shipped([mode], presets, models))
             record = load(composed[0].choices["official"]) if composed else None
             if record is None:
                 continue

@@ -100,12 +100,15 @@ class Command:
         return configuration.compose([word for word in self.overrides if word.startswith("sweep.")], self.config_dirs).sweep
 
     def fields(self, modes: Iterable[str] = ()) -> dict[str, Field]:
-        """Fields of every mode and LoRA that the overrides may choose, and of `modes`, chosen elsewhere."""
-        chosen, found = [[*self._choices("mode"), *([mode] for mode in modes)], self._choices("lora")], dict[str, Field]()
-        for mode in chosen[0] or [[]]:
-            loras = sorted({name for pick in chosen[1] for name in pick})
-            groups = [f"mode={mode[0]}"] if mode else []
-            found.update(configuration.compose([*groups, *([f"lora=[{','.join(loras)}]"] if loras else [])], self.config_dirs).fields)
+        """Fields of every mode and other choice that the overrides may make, and of `modes`, chosen elsewhere."""
+        bases, found = [f"mode={mode}" for mode in (*(pick[0] for pick in self._choices("mode")), *modes)], dict[str, Field]()
+        picked = list[str]()
+        for group, facts in configuration.declared(self.config_dirs).items():
+            names = sorted({name for pick in self._choices(group) for name in pick}) if group != "mode" else []   # a mode has fields of its own
+            picked += [f"{group}=[{','.join(names)}]"] if facts.many and names else [f"{group}={name}" for name in names]
+        for base in bases or [""]:
+            for word in picked or [""]:
+                found.update(configuration.compose(list(filter(None, (base, word))), self.config_dirs).fields)
         return found
 
     def _choices(self, group: str) -> list[list[str]]:
