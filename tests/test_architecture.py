@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from aio import config as configuration
+from aio.graph import schema
+
 PACKAGE = Path(__file__).resolve().parent.parent / "aio"
 
 ROOMS = (
@@ -148,3 +151,36 @@ def test_every_public_function_has_a_docstring():
             if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and not node.name.startswith("_") and not ast.get_docstring(node):
                 bare.append(f"{name}.{node.name}")
     assert not bare
+
+
+# -- what the configuration says, code does not ------------------------------------------------------------------------------------
+
+WORDS = {
+    "gguf": {"graph.models", "comfyui.tinyweights.__init__", "comfyui.tinyweights.quantized", "config.places"},   # the ending of files of that format
+    "style": {"preview.storyboard", "ui.cards", "ui.theme"},   # CSS, and a picture's
+}
+"""Names of choices that are words of another meaning -> modules that may hold them."""
+NAMED = ("comfyui.describe",)
+"""Modules that may name node classes: what is described of the packs. conf/comfyui/base/kinds.yaml says what classes do."""
+
+
+def literals(module: str) -> set[str]:
+    """Every text in a module that is no docstring."""
+    parsed = tree(module)
+    notes = {id(node.value) for node in ast.walk(parsed) if isinstance(node, ast.Expr)}
+    return {node.value for node in ast.walk(parsed) if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in notes}
+
+
+@pytest.mark.parametrize("module", modules())
+def test_no_mode_preset_model_lora_or_file_stands_in_code(module):
+    names = {name for group in ("mode", "preset", "model", "lora", "family") for name in configuration.choices(group)}
+    said = {word for text in literals(module) for word in re.findall(r"\w+", text)}
+    assert not {name for name in names & said if module not in WORDS.get(name, ())}
+    files = set(configuration.compose().registry)
+    assert not [text for text in literals(module) if any(name in text for name in files)]
+
+
+@pytest.mark.parametrize("module", modules())
+def test_no_node_class_stands_in_code(module):
+    words = {word for text in literals(module) for word in text.split()}
+    assert module in NAMED or not words & set(schema.load())

@@ -8,8 +8,8 @@ import pytest
 import yaml
 from realcomfyui import comfy, comfy_folder  # noqa: F401  fixtures
 
+from aio import check, engines
 from aio import config as configuration
-from aio import engines
 from aio.check import doctor, plan
 from aio.errors import ConfigError, InputError
 from aio.graph.draw import draw
@@ -151,7 +151,7 @@ def test_the_memory_that_bf16_asks_for_follows_from_its_size():
 def test_a_type_that_mps_lacks_is_told_in_words(reason, comfy, tmp_path):  # noqa: F811
     from aio.comfyui import failures
 
-    error = failures.failed(TypeError(reason), "1", {"1": {"class_type": "KSampler", "inputs": {}}}, "Stage 1", {}, tmp_path)
+    error = failures.failed(TypeError(reason), "24", draw(check.sample(configuration.compose())), "Stage 1", {}, tmp_path)
     assert ("choose model=bf16" in str(error)) == ("Float8" in reason) and "choose" in str(error)
 
 

@@ -283,7 +283,7 @@ def test_a_file_for_a_choice_is_told_where_it_goes_and_what_names_it(given, name
         configuration.compose([f"lora={given}"])
     text = str(error.value)
     assert f"into {tmp_path / 'comfyui' / 'models' / 'loras'}, " in text and f"MYCONF/lora/{name}.yaml" in text and f"lora=[{name}]" in text
-    assert "camera_static.yaml" in text and "Known: camera_dolly_in" in text
+    assert "camera_dolly_in.yaml" in text and "Known: camera_dolly_in" in text
     monkeypatch.setenv("AIO_MODELS_DIR", str(tmp_path / "other"))
     with pytest.raises(ConfigError, match=f"into {tmp_path / 'other' / 'loras'}, "):
         configuration.compose([f"lora={given}"])

@@ -76,8 +76,8 @@ def check(
         for group, name in proved(base, config_dirs):
             _, row = _composed([*usual, f"{group}={name}"], config_dirs)
             yield dataclasses.replace(row, mode=mode, variant=f"{group} {name}")
-        parts = [part for field in base.fields.values() for part in parts(field)]
-        idle = [name for name in parts if every and name not in effects and name not in _affecting(base)]
+        names = [part for field in base.fields.values() for part in parts(field)]
+        idle = [name for name in names if every and name not in effects and name not in _affecting(base)]
         yield Row(mode, "all", "all", "effects", faults=tuple(f"field {name} changes nothing in any preset" for name in idle))
         if loras:
             yield from _loras([*usual, f"lora=[{','.join(loras)}]"], config_dirs, mode, loras)

@@ -173,7 +173,7 @@ class ComfyUIEngine:
             if node_id == output and failures.no_room(cause):
                 raise write_failure(cause, self.folders.output) from None
             # From None: a traceback's frames hold the tensors that filled the memory. The log has it.
-            raise failures.failed(cause, node_id, prompt, progress.timer.stage, progress.stages, self.folders.log) from None
+            raise failures.failed(cause, node_id, drawn, progress.timer.stage, progress.stages, self.folders.log) from None
         return executor.history_result["outputs"]
 
 

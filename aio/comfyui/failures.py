@@ -11,17 +11,16 @@ from aio.errors import AioError, NodeError, OutOfMemory, WorkflowError
 from aio.fields import lists, templates
 from aio.graph import bounds, workflow
 from aio.graph.draw import Drawn
-from aio.values import Prompt
 
 OUT_OF_MEMORY_TEXT = ("DefaultCPUAllocator: can't allocate memory", "MPS backend out of memory", "not enough memory: you tried to allocate")
 """How torch says it where it raises a plain RuntimeError: on the CPU and on MPS."""
 
 
 UNKNOWN_TYPES = {
-    "Float8": "this device has no 8-bit numbers: choose model=bf16, or model=gguf with preset=fast",
-    "float64": "ComfyUI computes a part of this model in 64 bits, which Apple's GPUs lack (Comfy-Org/ComfyUI #15512): choose another model",
+    "Float8": "this device has no 8-bit numbers; {remedy}",
+    "float64": "ComfyUI computes a part of this model in 64 bits, which Apple's GPUs lack (Comfy-Org/ComfyUI #15512); choose another model",
 }
-"""A type in torch's "Trying to convert Float8_e4m3fn to the MPS backend" -> what to do."""
+"""A type in torch's "Trying to convert Float8_e4m3fn to the MPS backend" -> what it means."""
 
 
 def refused(error: Mapping[str, Any] | None, node_errors: Mapping[str, Any], drawn: Drawn) -> WorkflowError:
@@ -58,7 +57,7 @@ def _fields(drawn: Drawn, node_id: str, name: str) -> list[str]:
     return sorted(name for name in templates.names(template) if lists.base(name) in drawn.request.config.fields)
 
 
-def failed(error: BaseException, node_id: str, prompt: Prompt, stage: str, stages: Mapping[str, str], log: Path) -> AioError:
+def failed(error: BaseException, node_id: str, drawn: Drawn, stage: str, stages: Mapping[str, str], log: Path) -> AioError:
     """The error of a node that raised `error`.
 
     Args:
@@ -66,6 +65,7 @@ def failed(error: BaseException, node_id: str, prompt: Prompt, stage: str, stage
     """
     import comfy.model_management as management
 
+    prompt, config = drawn.prompt, drawn.request.config
     title = workflow.title(prompt, node_id)
     if not stage:   # the nodes that open stages were cached: the last one that this node builds on
         before = workflow.ancestors(prompt, node_id)
@@ -74,10 +74,11 @@ def failed(error: BaseException, node_id: str, prompt: Prompt, stage: str, stage
     reason = " ".join(f"{type(error).__name__}: {error}".split())[:500]
     facts = {"stage": stage, "node": node_id, "reason": reason}
     if management.is_oom(error) or isinstance(error, MemoryError) or any(text in str(error) for text in OUT_OF_MEMORY_TEXT):
-        return OutOfMemory(f"{where} ran out of memory. Choose a smaller width and height, fewer seconds, or memory=low", **facts)
-    lacking = next((remedy for kind, remedy in UNKNOWN_TYPES.items() if kind in reason), "") if "MPS" in reason else ""
+        others = f", or {config.memory.remedy}" if config.memory.remedy else ""
+        return OutOfMemory(f"{where} ran out of memory. Choose a smaller width and height or fewer seconds{others}", **facts)
+    lacking = next((meaning for kind, meaning in UNKNOWN_TYPES.items() if kind in reason), "") if "MPS" in reason else ""
     if lacking:
-        return NodeError(f"{where} failed: {lacking} ({reason})", **facts)
+        return NodeError(f"{where} failed: {lacking.format(remedy=config.model.remedy or 'choose another model')} ({reason})", **facts)
     return NodeError(f"{where} failed: {reason}. {log} has the details", **facts)
 
 

@@ -8,6 +8,7 @@ texts and files of fields sweep by `@file`.
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from collections.abc import Iterable, Sequence
@@ -15,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from aio import config as configuration
+from aio.command.complete import asked
 from aio.config import Config
 from aio.config.grammar import literal, split
 from aio.config.sections import Sweep
@@ -25,8 +27,6 @@ from aio.machine import paths
 
 _OVERRIDE = re.compile(r"(?P<prefix>\+{0,2}|~)(?P<key>[\w@./:-]+)(?:=(?P<value>.*))?", re.DOTALL)
 _TAKES_VALUE = ("--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp", "--package", "-p", "--cfg", "-c")
-_COMPLETION = re.compile(r"(install|uninstall|query)=(bash|zsh|fish)")
-_COMPLETE = 'eval "$(python -m aio -sc install=bash)"'
 _TOP = ("engine", "params", "output", "hydra")
 _WITH_FILE = ("replay", "sheet")
 """Verbs whose first word is a file or folder."""
@@ -101,14 +101,13 @@ class Command:
 
     def fields(self, modes: Iterable[str] = ()) -> dict[str, Field]:
         """Fields of every mode and other choice that the overrides may make, and of `modes`, chosen elsewhere."""
-        bases, found = [f"mode={mode}" for mode in (*(pick[0] for pick in self._choices("mode")), *modes)], dict[str, Field]()
-        picked = list[str]()
+        bases = [f"mode={mode}" for mode in (*(pick[0] for pick in self._choices("mode")), *modes)] or [""]
+        found, picked = dict[str, Field](), list[str]()
         for group, facts in configuration.declared(self.config_dirs).items():
             names = sorted({name for pick in self._choices(group) for name in pick}) if group != "mode" else []   # a mode has fields of its own
             picked += [f"{group}=[{','.join(names)}]"] if facts.many and names else [f"{group}={name}" for name in names]
-        for base in bases or [""]:
-            for word in picked or [""]:
-                found.update(configuration.compose(list(filter(None, (base, word))), self.config_dirs).fields)
+        for words in itertools.product(bases, picked or [""]):
+            found.update(configuration.compose(list(filter(None, words)), self.config_dirs).fields)
         return found
 
     def _choices(self, group: str) -> list[list[str]]:
@@ -176,7 +175,7 @@ def parse(argv: Sequence[str], verbs: Iterable[str]) -> Command:
         command.target = rest.pop(0)
     given: dict[str, str] = {}
     if completing:
-        command.flags.append(_completion(rest))
+        command.flags.append(asked(rest))
     for word in rest if not completing else ():
         _sort(command, word, groups, given)
     if command.auth is not None and command.verb != "ui":
@@ -186,15 +185,6 @@ def parse(argv: Sequence[str], verbs: Iterable[str]) -> Command:
     if command.params and not command.multirun:
         _read_files(command)
     return command
-
-
-def _completion(words: Sequence[str]) -> str:
-    """The one word that Hydra's shell completion takes. What is typed so far comes from the shell in COMP_LINE."""
-    if len(words) != 1 or not _COMPLETION.fullmatch(words[0]):
-        raise ConfigError("-sc takes one of install=, uninstall= or query= with bash, zsh or fish: " + _COMPLETE)
-    if words[0].startswith("query=") and "COMP_LINE" not in os.environ:
-        raise ConfigError(f"-sc {words[0]} is asked by the shell while you type; to switch it on: {_COMPLETE}")
-    return words[0]
 
 
 def _there(text: str) -> bool:

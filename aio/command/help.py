@@ -12,10 +12,10 @@ from aio.config.groups import Group, summary
 from aio.errors import ConfigError
 from aio.fields import LIST, MEDIA_TYPES, Field, lists
 
-USAGE = """aio: LTX-2.3 video with sound, from one command
+USAGE = """aio: {tagline}, from one command
 
 usage: python -m aio [run] mode=MODE [preset=…] [model=…] [lora=a,b] [field=value …]
-       python -m aio -m …              sweep: seed=1,2,3  mode=t2v,i2v  prompt=@one-prompt-a-line.txt
+       python -m aio -m …              sweep: seed=1,2,3  mode={modes}  prompt=@one-prompt-a-line.txt
        python -m aio check [mode=…]    prove every graph without an engine; --fidelity writes docs/FIDELITY.md
        python -m aio plan mode=… …     what a run would do; --json for programs
        python -m aio space             the files of a Hugging Face Space; --write, --check
@@ -29,7 +29,8 @@ def text(config: Config, config_dirs: Sequence[Path] = ()) -> str:
 
 
 def _lines(config: Config, config_dirs: Sequence[Path]) -> Iterator[str]:
-    yield USAGE
+    first = {group: [*facts.first, *configuration.choices(group, config_dirs)][:2] for group, facts in config.groups.items()}
+    yield USAGE.format(tagline=config.ui.tagline, modes=",".join(first["mode"]))
     for group, facts in config.groups.items():
         if not facts.command:
             continue
@@ -52,8 +53,9 @@ def _lines(config: Config, config_dirs: Sequence[Path]) -> Iterator[str]:
     yield "\nExamples"
     for example in config.examples:
         words = " ".join(_typed(name, value) for name, value in example.items())
-        yield f"  python -m aio mode={config.mode} preset=fast {words}"
-    yield f"  python -m aio -m mode={config.mode} preset=fast,quality seed=1,2,3 …"
+        yield f"  python -m aio mode={config.mode} {words}"
+    varied = next((f"{group}={','.join(first[group])} " for group, facts in config.groups.items() if facts.check == "cross"), "")
+    yield f"  python -m aio -m mode={config.mode} {varied}seed=1,2,3 …"
 
 
 def _typed(name: str, value: Any) -> str:

@@ -74,8 +74,9 @@ def _own_file(group: str, given: str, known: Sequence[str]) -> str:
     own = f"{own}_own" if own in known else own
     comfyui = next((path for _, path in folders.comfyui() if os.path.isfile(path / "nodes.py")), None)
     place = folders.models(comfyui) / "loras" if comfyui else "models/loras of ComfyUI, which `python -m aio setup` fetches"
-    return (f". A LoRA of your own gets a name: put its file into {place}, copy {CONF / group / 'camera_static.yaml'} to MYCONF/{group}/{own}.yaml, "
-            f"write {own} there for camera_static and the file's name for file, and give --config-dir=MYCONF {group}=[{own}]")
+    model = known[0]
+    return (f". A LoRA of your own gets a name: put its file into {place}, copy {CONF / group / model}.yaml to MYCONF/{group}/{own}.yaml, "
+            f"write {own} there for {model} and the file's name for file, and give --config-dir=MYCONF {group}=[{own}]")
 
 
 def facts(group: str, name: str, config_dirs: Sequence[Path] = ()) -> Mapping[str, Any]:

@@ -71,7 +71,7 @@ class Memory:
     """`memory` (conf/memory).
 
     Attributes:
-        name: of the policy.
+        name: of the policy. remedy: what to choose where the memory does not suffice.
         after_job: keep (models and node results stay), unload (models leave the GPU), free (results go too).
         vram: auto, high, low, none or gpu: ComfyUI's modes of the same names.
         reserve_gb: GB of VRAM left to other programs, None for ComfyUI's own choice.
@@ -81,7 +81,8 @@ class Memory:
             not need go; null for main.py's numbers.
     """
 
-    name: str = "keep_warm"
+    name: str = ""
+    remedy: str = ""
     after_job: Literal["keep", "unload", "free"] = "keep"
     vram: Literal["auto", "high", "low", "none", "gpu"] = "auto"
     reserve_gb: Amount | None = None

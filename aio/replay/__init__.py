@@ -206,7 +206,7 @@ def _drift(data: Mapping[str, Any], made: Remade, job: Job, command: Command) ->
     except InputError as error:
         said = f"whether it is as it was then cannot be told: {error}" if varied else ""
     if said and not made.asked.whole and "in the graph" in said:
-        said += "; its recipe is of an earlier aio and does not say memory=…: if it was tiled or chunked, give that"
+        said += "; its recipe is of an earlier aio and does not say memory=…: if its policy changed the graph, give that"
     return [*notes, said] if said else notes
 
 

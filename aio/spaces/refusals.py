@@ -18,7 +18,7 @@ from aio.errors import (
     TokenExpired,
 )
 
-_SMALLER = "choose fewer seconds, a smaller size or preset=fast"
+_SMALLER = "choose fewer seconds, a smaller size or a quicker preset"
 
 _RULES: tuple[tuple[str, type[AioError], str], ...] = (
     ("GPU task aborted", GpuAborted, f"ZeroGPU ended the run, which took longer than it had asked for; {_SMALLER}"),
@@ -30,7 +30,7 @@ _RULES: tuple[tuple[str, type[AioError], str], ...] = (
     ("exceeded your ZeroGPU quota|Space app has reached its GPU limit", SignInNeeded,
      "the GPU time of visitors who are not signed in is used up; sign in to Hugging Face, open the Space on huggingface.co, then run again"),
     ("quota exceeded|pending credits", QuotaExceeded,
-     "what is left of your GPU time does not cover this run; choose a shorter clip or preset=fast, or come back later"),
+     "what is left of your GPU time does not cover this run; choose a shorter clip or a quicker preset, or come back later"),
     ("closed by visitor", Cancelled, "stopped"),
     ("ZeroGPU worker error", EngineError, "the GPU's process failed; the log of the Space has the details"),
     ("ZeroGPU|end of stream|queue disconnect", GpuError, "ZeroGPU does not answer as it should; run again in a few minutes"),

@@ -97,7 +97,7 @@ def _jsonl(text: str, most: int, faults: list[str]) -> Iterator[tuple[str, dict[
             faults.append(f"{place}: not JSON ({error})")
             values = {}
         if not isinstance(values, dict):
-            faults.append(f"{place}: expected an object, {{\"mode\": \"t2v\", …}}")
+            faults.append(f"{place}: expected an object, {{\"mode\": \"{_usual()}\", …}}")
             values = {}
         _narrow(len(values), most, place)
         yield place, {key: value for key, value in values.items() if value is not None and value != ""}
@@ -109,10 +109,10 @@ def _yaml(text: str, most: int, faults: list[str]) -> Iterator[tuple[str, dict[s
     except ValueError as error:
         raise ConfigError(f"jobs: the table {error}") from None
     if not isinstance(rows, list):
-        raise ConfigError("jobs: the table is no list: write a row as `- {mode: t2v, …}`")
+        raise ConfigError(f"jobs: the table is no list: write a row as `- {{mode: {_usual()}, …}}`")
     for number, values in enumerate(rows, 1):
         if not isinstance(values, dict):
-            faults.append(f"row {number}: expected keys and values, {{mode: t2v, …}}")
+            faults.append(f"row {number}: expected keys and values, {{mode: {_usual()}, …}}")
             values = {}
         _narrow(len(values), most, f"row {number}")
         yield f"row {number}", {key: value for key, value in values.items() if value is not None and value != ""}
@@ -170,3 +170,8 @@ def _single(word: str) -> bool:
         return split(word, (), plain=False)[1] is None
     except ConfigError:
         return False
+
+
+def _usual() -> str:
+    """A mode, for examples in messages."""
+    return str(configuration.usual()["mode"])
