@@ -63,8 +63,8 @@ def _variants(config: Config) -> Iterator[Mapping[str, Any]]:
 
 
 def _settings(config: Config) -> dict[str, Any]:
-    """Values that are no fields, and that the patches read."""
-    read = {name for item in config.patches for name in (*(item.when or {}), *each.reads(config, item))}
+    """Values that are no fields, and that the patches read, also those that the mode cannot take."""
+    read = {name for item in (*config.patches, *config.missing) for name in (*(item.when or {}), *each.reads(config, item))}
     return {name: value for name, value in config.values.items() if name not in config.fields and name in read}
 
 

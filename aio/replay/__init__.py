@@ -16,6 +16,7 @@ from aio.command import Command
 from aio.config import Config
 from aio.errors import AioError, ConfigError, InputError, InvalidParams, MediaError, Problem, nearest
 from aio.fields import LIST, LITERAL_TYPES, MEDIA_TYPES, TEXT_TYPES, Field, coerce, drawn, geometry, lists
+from aio.graph import workflow
 from aio.graph.draw import Drawn
 from aio.job import Job, Request
 from aio.machine import paths, shell
@@ -27,7 +28,7 @@ from aio.replay.remade import Remade, remake
 from aio.request import validate
 from aio.request.follow import inputs_of
 
-GRAPH_SECTIONS = ("fields", "values", "nodes", "ports", "patches", "tables", "packs", "loras")
+GRAPH_SECTIONS = ("fields", "values", "nodes", "ports", "patches", "tables", "packs", "loras", "family", "kinds", "phases")
 """Sections of the configuration that a command line names where a clip is not the same without them."""
 
 
@@ -202,7 +203,7 @@ def _drift(data: Mapping[str, Any], made: Remade, job: Job, command: Command) ->
     try:
         now = _now(made)
         last = _recipe(provenance.hashed(checked)) if checked and varied else None
-        said = drift.between(data, now, last)
+        said = drift.between(data, now, last, workflow.load(made.config.workflow))
     except InputError as error:
         said = f"whether it is as it was then cannot be told: {error}" if varied else ""
     if said and not made.asked.whole and "in the graph" in said:

@@ -8,6 +8,7 @@ from typing import Any
 from aio.fields import lists
 from aio.recipe import provenance
 from aio.replay.asked import brief
+from aio.values import Prompt
 
 SHOWN = 8
 """Differences that a message names."""
@@ -16,16 +17,19 @@ _Key = tuple[str, str]
 _ABSENT = object()
 
 
-def between(old: Mapping[str, Any], now: Mapping[str, Any], varied: Mapping[str, Any] | None = None) -> str:
+def between(old: Mapping[str, Any], now: Mapping[str, Any], varied: Mapping[str, Any] | None = None, graph: Prompt | None = None) -> str:
     """One sentence about what differs, empty where nothing does.
 
     Args:
         old: the recorded recipe, which anyone may have written. now: the one of the same job today.
+        graph: the mode's workflow; an operation of today that sets what stands there already is no difference.
         varied: the one of the job as it will run, where the user varies it: what he changed, and what follows from it, is no difference.
     """
     before, after = _flat(old), _flat(now)
     last = after if varied is None else _flat(varied)
     keys = [key for key in dict.fromkeys([*before, *after]) if not _same(before, after, key) and _same(after, last, key)]
+    if graph and before.get(("workflow", "")) == after.get(("workflow", "")):
+        keys = [key for key in keys if key in before or not _stands(graph, key, after[key])]
     told = [(before.get(key), after.get(key)) for key in keys if key[0] in ("values", "settings", "models")]
     keys = [key for key in keys if key[0] != "operations" or not _follows(before.get(key), after.get(key), told)]
     found = [_words(key, before.get(key, _ABSENT), after.get(key, _ABSENT)) for key in keys if key[0] != "operations"]
@@ -34,6 +38,15 @@ def between(old: Mapping[str, Any], now: Mapping[str, Any], varied: Mapping[str,
         return ""
     more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
     return f"not as it was then: {'; '.join(found[:SHOWN])}{more}; the clip may differ"
+
+
+def _stands(graph: Prompt, key: _Key, operations: Any) -> bool:
+    """Whether operations of today set, or test, what the workflow holds."""
+    found: Any = graph
+    for part in key[1].split("/")[1:]:
+        found = found.get(part, _ABSENT) if isinstance(found, dict) else _ABSENT
+    same = [{"op": op, "value": found} for op in ("replace", "test")]
+    return key[0] == "operations" and found is not _ABSENT and all(one in same for one in operations)
 
 
 def _same(one: Mapping[_Key, Any], other: Mapping[_Key, Any], key: _Key) -> bool:
