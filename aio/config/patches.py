@@ -26,7 +26,7 @@ class Patch:
 
     Attributes:
         source: the config file that it stands in. phase: the group among whose patches it is applied, its file's unless it says another.
-        lacks: what it names and the mode has not, as words; then it is not applied.
+        lacks: (kind, name) of what it names and the mode has not; then it is not applied.
     """
 
     name: str = field(metadata=KEY)
@@ -35,7 +35,7 @@ class Patch:
     each: str | None = None
     source: str = ""
     phase: str = ""
-    lacks: tuple[str, ...] = ()
+    lacks: tuple[tuple[str, str], ...] = ()
 
     @property
     def group(self) -> str:
@@ -71,14 +71,20 @@ def ordered(patches: Iterable[Patch], phases: Sequence[str]) -> list[Patch]:
 
 def marked(patches: Iterable[Patch], root: Root) -> list[Patch]:
     """The patches, each with what the mode lacks for it. Those of the mode and of the command line are taken at their word."""
-    known = {"node": root.nodes, "port": root.ports, "field": {**root.values, **root.fields}}
+    known = has(root)
     found = []
     for patch in patches:
         nodes, ports = templates.targets(patch.operations)
         wanted = [(kind, name) for kind, names in (("node", nodes), ("port", ports), ("field", reads(patch, root))) for name in sorted(names)]
-        lacks = [f"{kind} {name!r}" for kind, name in wanted if name not in known[kind]] if patch.group not in ("", MODE) else []
+        lacks = [one for one in wanted if one not in known] if patch.group not in ("", MODE) else []
         found.append(replace(patch, lacks=tuple(lacks)))
     return found
+
+
+def has(config: Any) -> set[tuple[str, str]]:
+    """(kind, name) of all that a patch may name in a Root or Config: nodes, ports, and what fields and values are called."""
+    found = {"node": config.nodes, "port": config.ports, "field": {**config.values, **config.fields}}
+    return {(kind, name) for kind, names in found.items() for name in names}
 
 
 def reads(patch: Patch, root: Root) -> set[str]:

@@ -1,0 +1,98 @@
+"""A model family of one's own: YAML and a workflow in a --config-dir (wan.py), no Python."""
+
+import json
+from pathlib import Path
+
+import pytest
+import wan
+
+from aio.check import check
+from aio.cli import main
+from aio.media import probe
+
+SMALL = ["prompt=A cat", "width=96", "height=64", "seconds=0.7"]   # 0.7 s x 16 are 11.2 frames: 9 are a whole number of cells
+
+
+@pytest.fixture
+def family(tmp_path, monkeypatch):
+    """The arguments that choose the family; results land in the test's folder."""
+    monkeypatch.chdir(tmp_path)
+    return ["mode=wan", "--config-dir", str(wan.write(tmp_path / "mine"))]
+
+
+def faulty(folder, *modes):
+    return {f"{row.variant}: {fault}" for row in check(modes, [folder]) for fault in row.faults}
+
+
+def test_a_plan_counts_frames_in_cells_of_four(family, capsys):
+    assert main(["plan", *family, *SMALL]) == 0
+    assert "96x64, 9 frames at 16 fps, 0.56 s; sound none" in capsys.readouterr().out
+    for seconds in (0.3, 1.0, 5.0):
+        assert main(["plan", "--json", *family, "prompt=A cat", f"seconds={seconds}"]) == 0
+        told = json.loads(capsys.readouterr().out)
+        frames = told["result"]["frames"]
+        assert frames % 4 == 1 and frames == told["prompt"]["6"]["inputs"]["length"] and abs(frames - seconds * 16) <= 4
+        assert (told["result"]["width"], told["result"]["height"], told["result"]["sample_rate"]) == (832, 480, 0)
+
+
+def test_a_size_that_is_no_multiple_of_the_modes_step_is_refused(family, capsys):
+    assert main(["plan", *family, "prompt=A cat", "width=100"]) == 2
+    assert "width: 100" in capsys.readouterr().err
+
+
+def test_a_check_of_it_finds_no_fault(family, capsys):
+    assert main(["check", *family]) == 0, capsys.readouterr().out
+    out = capsys.readouterr().out
+    rows = {line[27:71].strip(): line.split()[-1] for line in out.splitlines() if line.startswith("wan ")}
+    assert rows["memory tiled"] == rows["memory chunked"] == "ok"   # its graph has the port `model` and the node `decode`
+    assert rows["lora detailer"] == "offered"
+    assert "lora=[detailer] is not offered by mode wan, which has no use for ltx23's weight file 'ltx-2-19b-ic-lora-detailer.safetensors'" in out
+    assert out.splitlines()[-1].endswith("rows, no fault")
+
+
+def test_what_its_graph_lacks_is_said_in_words(family, tmp_path, capsys):
+    wan.write(tmp_path / "mine", **{"ports:\n          model: {sample: model}\n": "ports: {}\n", "decode:": "pictures:"})
+    assert main(["check", *family]) == 0, capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "memory=chunked is not offered by mode wan, which has no port 'model'; its graph keeps its own values" in out
+    assert "memory=tiled is not offered by mode wan, which has no node 'decode'; its graph keeps its own values" in out
+
+
+def test_a_lora_of_another_family_is_left_out_with_its_field(family, capsys):
+    assert main(["plan", *family, *SMALL, "lora=[detailer]", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert "detailer" not in told["fields"] and "detailer" not in told["prompt"]
+    assert any("no use for ltx23's weight file" in warning for warning in told["warnings"])
+
+
+def test_a_lora_of_the_family_is_offered_there_alone(family, tmp_path, capsys):
+    mine = tmp_path / "mine"
+    (mine / "lora").mkdir()
+    (mine / "lora" / "ink.yaml").write_text(
+        "# @package _global_\nloras: {ink: {title: Ink, file: ink.safetensors}}\nfields: {ink: {type: FLOAT, default: 1.0, min: 0, max: 2}}\n")
+    with (mine / "registry" / "wan21.yaml").open("a") as file:
+        file.write("ink.safetensors: {repo: me/ink, path: ink.safetensors, folder: loras}\n")
+    assert main(["plan", *family, *SMALL, "lora=[ink]", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["prompt"]["7"]["inputs"]["model"] == ["ink", 0]
+    assert main(["plan", "mode=t2v", *family[1:], "prompt=A cat", "lora=[ink]"]) == 0
+    assert "lora=[ink] is not offered by mode t2v, which has no use for wan21's weight file 'ink.safetensors'" in capsys.readouterr().out
+
+
+def test_a_patch_that_no_mode_can_take_is_a_fault(family, tmp_path):
+    mine = tmp_path / "mine"
+    (mine / "memory").mkdir()
+    (mine / "memory" / "mine.yaml").write_text(
+        "# @package _global_\ndefaults: [keep_warm, _self_]\nmemory: {name: mine}\n"
+        'patches: {mine: [{op: replace, path: "/${node:decod}/class_type", value: VAEDecodeTiled}]}\n')
+    assert faulty(mine, "wan") == {"patches: memory/mine.yaml: mine: no mode has a node 'decod', so none can take it. Did you mean 'decode'?"}
+
+
+def test_the_preview_makes_a_clip_of_these_facts_and_its_recipe_replays(family, capsys):
+    assert main([*family, *SMALL, "engine=preview"]) == 0
+    first = Path(capsys.readouterr().out.splitlines()[-1])
+    assert main(["replay", str(first), *family[1:]]) == 0
+    second = Path(capsys.readouterr().out.splitlines()[-1])
+    assert first != second
+    for file in (first, second):
+        facts = probe(file, "video", "video")
+        assert (facts.width, facts.height, facts.frames, facts.fps, facts.sample_rate) == (96, 64, 9, 16, 0)
