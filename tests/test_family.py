@@ -78,6 +78,11 @@ def test_a_lora_of_the_family_is_offered_there_alone(family, tmp_path, capsys):
     assert "lora=[ink] is not offered by mode t2v, which has no use for wan21's weight file 'ink.safetensors'" in capsys.readouterr().out
 
 
+def test_a_preset_of_another_family_is_refused_in_words(family, capsys):
+    assert main(["plan", *family, *SMALL, "preset=fast"]) == 2
+    assert "values.sigmas: it is said to be ${official.L_DISTILLED_SIGMA_VALUES}, which nothing that is chosen has." in capsys.readouterr().err
+
+
 def test_a_patch_that_no_mode_can_take_is_a_fault(family, tmp_path):
     mine = tmp_path / "mine"
     (mine / "memory").mkdir()
@@ -91,7 +96,9 @@ def test_the_preview_makes_a_clip_of_these_facts_and_its_recipe_replays(family, 
     assert main([*family, *SMALL, "engine=preview"]) == 0
     first = Path(capsys.readouterr().out.splitlines()[-1])
     assert main(["replay", str(first), *family[1:]]) == 0
-    second = Path(capsys.readouterr().out.splitlines()[-1])
+    told = capsys.readouterr()
+    assert "not as it was then" not in told.err   # that there is no preset and no model is no difference
+    second = Path(told.out.splitlines()[-1])
     assert first != second
     for file in (first, second):
         facts = probe(file, "video", "video")
