@@ -1,13 +1,19 @@
 """A model family of one's own: YAML and a workflow in a --config-dir (wan.py), no Python."""
 
+import hashlib
 import json
 from pathlib import Path
 
+import av
 import pytest
 import wan
+from realcomfyui import comfy, comfy_folder  # noqa: F401  fixtures
 
+from aio import config as configuration
+from aio import run
 from aio.check import check
 from aio.cli import main
+from aio.job import Job
 from aio.media import probe
 
 SMALL = ["prompt=A cat", "width=96", "height=64", "seconds=0.7"]   # 0.7 s x 16 are 11.2 frames: 9 are a whole number of cells
@@ -18,6 +24,11 @@ def family(tmp_path, monkeypatch):
     """The arguments that choose the family; results land in the test's folder."""
     monkeypatch.chdir(tmp_path)
     return ["mode=wan", "--config-dir", str(wan.write(tmp_path / "mine"))]
+
+
+def pictures(video):
+    with av.open(str(video)) as container:
+        yield from (frame.to_ndarray(format="rgb24") for frame in container.decode(video=0))
 
 
 def faulty(folder, *modes):
@@ -44,8 +55,9 @@ def test_a_check_of_it_finds_no_fault(family, capsys):
     assert main(["check", *family]) == 0, capsys.readouterr().out
     out = capsys.readouterr().out
     rows = {line[27:71].strip(): line.split()[-1] for line in out.splitlines() if line.startswith("wan ")}
-    assert rows["memory tiled"] == rows["memory chunked"] == "ok"   # its graph has the port `model` and the node `decode`
-    assert rows["lora detailer"] == "offered"
+    assert rows["memory tiled"] == rows["memory low"] == "ok"   # its graph has the node `decode`
+    assert rows["memory chunked"] == rows["lora detailer"] == "offered"   # not: they are made for LTX
+    assert "memory=chunked is not offered by mode wan, which has no latent 'ltxv'; its graph keeps its own values" in out
     assert "lora=[detailer] is not offered by mode wan, which has no use for ltx23's weight file 'ltx-2-19b-ic-lora-detailer.safetensors'" in out
     assert out.splitlines()[-1].endswith("rows, no fault")
 
@@ -54,8 +66,19 @@ def test_what_its_graph_lacks_is_said_in_words(family, tmp_path, capsys):
     wan.write(tmp_path / "mine", **{"ports:\n          model: {sample: model}\n": "ports: {}\n", "decode:": "pictures:"})
     assert main(["check", *family]) == 0, capsys.readouterr().out
     out = capsys.readouterr().out
-    assert "memory=chunked is not offered by mode wan, which has no port 'model'; its graph keeps its own values" in out
+    assert "memory=chunked is not offered by mode wan, which has no port 'model', no latent 'ltxv'; its graph keeps its own values" in out
     assert "memory=tiled is not offered by mode wan, which has no node 'decode'; its graph keeps its own values" in out
+
+
+def test_what_any_model_takes_is_offered(family, tmp_path):
+    mine = tmp_path / "mine"
+    (mine / "memory").mkdir()
+    (mine / "memory" / "shifted.yaml").write_text(
+        "# @package _global_\ndefaults: [keep_warm, _self_]\nmemory: {name: shifted}\npatches:\n  shifted:\n"
+        "    - {op: add, path: /shift, value: {class_type: ModelSamplingSD3, inputs: {shift: 8.0}}}\n"
+        '    - {op: copy, from: "${port:model}", path: /shift/inputs/model}\n    - {op: replace, path: "${port:model}", value: [shift, 0]}\n')
+    rows = {row.variant: row for row in check(["wan"], [mine])}
+    assert (rows["memory shifted"].nodes, rows["memory shifted"].faults, rows["memory shifted"].note) == (11, (), "")
 
 
 def test_a_lora_of_another_family_is_left_out_with_its_field(family, capsys):
@@ -103,3 +126,19 @@ def test_the_preview_makes_a_clip_of_these_facts_and_its_recipe_replays(family, 
     for file in (first, second):
         facts = probe(file, "video", "video")
         assert (facts.width, facts.height, facts.frames, facts.fps, facts.sample_rate) == (96, 64, 9, 16, 0)
+
+
+@pytest.mark.comfyui
+def test_the_real_comfyui_makes_a_clip_of_the_same_facts(family, comfy, capsys):  # noqa: F811
+    assert main([*family, *SMALL, "engine=preview"]) == 0
+    preview = probe(Path(capsys.readouterr().out.splitlines()[-1]), "video", "video")
+    wan.weights(comfy.engine.models_dir)
+    params, events, real = {"prompt": "A cat walks", "width": 96, "height": 64, "seconds": 0.7, "steps": 2}, [], []
+    for words, more in ([], {}), ([], {"seed": 7}), ([], {"prompt": "Red sea"}), (["memory=tiled"], {"tile_size": 64, "tile_frames": 8}):
+        with wan.narrow():
+            config = configuration.compose(["mode=wan", "engine=comfyui", *words], [Path(family[2])])
+            real.append(run.run(Job(config, params | more), comfy.engine, events.append).video)
+    facts = [preview, *(probe(video, "video", "video") for video in real)]
+    assert [(one.width, one.height, one.frames, one.fps, one.sample_rate) for one in facts] == [(96, 64, 9, 16, 0)] * 5
+    assert len({hashlib.sha256(next(pictures(video)).tobytes()).digest() for video in real}) == 4   # seed, prompt and tiles all matter
+    assert {"Loading the model", "Reading the prompt", "Sampling", "Decoding"} <= {event.stage for event in events}

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import json
+import textwrap
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -120,8 +124,6 @@ WORKFLOW = {
 
 def write(folder: Path, **texts: str) -> Path:
     """Write the family into a folder for --config-dir. texts: what to put in place of what, over all files."""
-    import textwrap
-
     for name, text in FILES.items():
         for old, new in texts.items():
             text = text.replace(old, new)
@@ -130,3 +132,54 @@ def write(folder: Path, **texts: str) -> Path:
     (folder / "workflows").mkdir(exist_ok=True)
     (folder / "workflows" / "wan.json").write_text(json.dumps(WORKFLOW, indent=2))
     return folder
+
+
+# -- tiny weights for the real ComfyUI, of its own networks
+
+TRANSFORMER = {"dim": 128, "ffn_dim": 64, "num_layers": 1, "num_heads": 1, "text_dim": 64}   # ComfyUI takes heads of 128 (model_detection.py)
+TEXT = {"d_model": 64, "d_ff": 64, "d_kv": 32, "num_heads": 2, "num_layers": 1, "vocab_size": 400}   # UMT5: comfy/text_encoders/umt5_config_xxl.json
+VAE = {"dim": 8, "z_dim": 16, "dim_mult": [1, 2, 4, 4], "num_res_blocks": 2, "attn_scales": [], "temperal_downsample": [False, True, True]}
+
+
+def weights(models_dir: Path) -> None:
+    """Write a tiny stand-in for each file of the registry; ComfyUI must have been started."""
+    import comfy.ops
+    import comfy.text_encoders.t5 as t5
+    import torch
+    from comfy.ldm.wan.model import WanModel
+    from comfy.ldm.wan.vae import WanVAE
+    from safetensors.torch import save_file
+
+    from aio.comfyui.tinyweights import networks
+
+    made, plain = networks.Networks(0), {"device": "cpu", "dtype": torch.float32}
+    ops = comfy.ops.disable_weight_init
+    text = t5.T5({"dense_act_fn": "gelu_pytorch_tanh", "is_gated_act": True, "model_type": "umt5", **TEXT}, operations=ops, **plain)
+    files: dict[str, tuple[dict[str, Any], Any]] = {
+        "diffusion_models/wan2.1_t2v_1.3B_bf16.safetensors":
+            (made.fill(WanModel(operations=ops, **plain, **TRANSFORMER)), {"config": json.dumps({"transformer": TRANSFORMER})}),
+        "vae/wan_2.1_vae.safetensors": (made.fill(WanVAE(**VAE)), None),
+        "text_encoders/umt5_xxl_fp8_e4m3fn_scaled.safetensors":
+            (made.fill(text) | {"spiece_model": torch.frombuffer(bytearray(networks._tokenizer(0)), dtype=torch.uint8)}, None),
+    }
+    for name, (tensors, metadata) in files.items():
+        tensors = {key: torch.ones_like(value) if key.endswith("gamma") else value for key, value in tensors.items()}
+        (models_dir / name).parent.mkdir(parents=True, exist_ok=True)
+        save_file({key: value.contiguous().clone() for key, value in tensors.items()}, models_dir / name, metadata=metadata)
+
+
+@contextlib.contextmanager
+def narrow() -> Iterator[None]:
+    """While it lasts, ComfyUI takes the tiny text encoder for UMT5 XXL and builds it as small: see aio.comfyui.tinyweights.narrow."""
+    import comfy.sd
+
+    from aio.comfyui.tinyweights.thin import put
+
+    load: Callable[..., Any] = comfy.sd.load_text_encoder_state_dicts
+
+    @functools.wraps(load)
+    def narrowed(*args: Any, model_options: Mapping[str, Any] = {}, **kwargs: Any) -> Any:
+        return load(*args, model_options={**model_options, "umt5xxl_model_config": TEXT}, **kwargs)
+
+    with put(comfy.sd, "load_text_encoder_state_dicts", narrowed), put(comfy.sd, "detect_te_model", lambda tensors: comfy.sd.TEModel.T5_XXL):
+        yield

@@ -9,7 +9,6 @@ texts and files of fields sweep by `@file`.
 from __future__ import annotations
 
 import itertools
-import os
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
