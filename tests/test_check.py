@@ -1,6 +1,7 @@
 """`check`: sound graphs pass, and each kind of fault is found and named by file, operation and pointer."""
 
 import dataclasses
+import json
 
 import pytest
 
@@ -86,6 +87,15 @@ def faults_after(change, mode="t2v"):
     prompt = workflow.load(config.compose([f"mode={mode}"]).workflow)
     change(prompt)
     return "\n".join([*workflow.faults(prompt, "43"), *nodecheck.faults(prompt, schema.load())])
+
+
+def test_the_schema_holds_every_core_class_and_reads_each_when_it_is_asked_for():
+    classes, written = schema.load.__wrapped__(), json.loads(schema.FILE.read_text(encoding="utf-8"))["nodes"]
+    assert list(classes) == list(written) and len(classes) > 600
+    assert {"EmptyHunyuanLatentVideo", "WanImageToVideo", "BasicGuider", "KSamplerAdvanced", "GetImageSize"} <= set(classes)
+    assert not classes._read   # all of them at once would take 30 ms of every command
+    assert {name: classes[name].outputs for name in classes} == {name: tuple(node["outputs"]) for name, node in written.items()}
+    assert classes.get("VAEDecod") is None
 
 
 def edit(node, key, value):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,13 +14,14 @@ from aio import request
 from aio.check import nodecheck
 from aio.check.samples import items, others, parts, sample
 from aio.config import Config
-from aio.errors import AioError, InvalidParams
+from aio.config.patches import has
+from aio.errors import AioError, InvalidParams, nearest
 from aio.fields import MEDIA_TYPES
 from aio.fields.conditions import holds
 from aio.graph import each
 from aio.graph.draw import draw
 
-__all__ = ["Row", "check", "items", "offered", "proved", "sample"]
+__all__ = ["Row", "check", "crossed", "items", "offered", "proved", "sample"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,24 +49,26 @@ def check(
         overrides: further Hydra overrides, e.g. a workflow elsewhere; a preset or model among them is the only one.
         params: values of fields, for one more row of each mode that has them.
     """
-    presets, models = (_chosen(group, config_dirs, overrides) for group in ("preset", "model"))
-    complete = set(presets) == set(configuration.choices("preset", config_dirs))
+    named = {group: _chosen(group, config_dirs, overrides) for group in ("preset", "model")}
     loras = configuration.choices("lora", config_dirs)
     others = [text for text in overrides if not text.startswith(("preset=", "model="))]
+    composed = list[Config]()
     for mode in modes or configuration.choices("mode", config_dirs):
         try:
-            base = offered(mode, presets, config_dirs, [*others, *([f"model={models[0]}"] if len(models) == 1 else [])])
+            presets, models = (crossed(mode, group, config_dirs, chosen) for group, chosen in named.items())
+            base = offered(mode, presets, config_dirs, [*others, *(models[0] if len(models) == 1 else [])])
         except AioError as error:
             yield Row(mode, "-", "-", "compose", faults=tuple(str(error).splitlines()))
             continue
-        usual = [f"mode={mode}", f"preset={base.choices['preset']}", f"model={base.choices['model']}", *others]
+        usual = [f"mode={mode}", *(f"{group}={base.choices[group]}" for group in named if base.choices[group]), *others]
         yield Row(mode, "all", "-", "fields", faults=tuple(_unread(base)))
-        effects, every = set[str](), complete
+        effects, every = set[str](), presets == crossed(mode, "preset", config_dirs)
         for preset in presets:
             whole = None
             for model in models:
-                config, row = _composed([f"mode={mode}", f"preset={preset}", *others, f"model={model}"], config_dirs)
-                yield dataclasses.replace(row, mode=mode, preset=preset, model=model)
+                config, row = _composed([f"mode={mode}", *preset, *others, *model], config_dirs)
+                yield dataclasses.replace(row, mode=mode, preset=_name(preset), model=_name(model))
+                composed += [config] if config else []
                 whole = whole or (config if config and row.nodes and not row.faults else None)
             every = every and whole is not None   # what a broken graph would do nobody knows
             effects |= _effective(whole) if whole else set()
@@ -74,13 +78,30 @@ def check(
         for name, chosen in _variants(base):
             yield _row(base, name, chosen)
         for group, name in proved(base, config_dirs):
-            _, row = _composed([*usual, f"{group}={name}"], config_dirs)
+            config, row = _composed([*usual, f"{group}={name}"], config_dirs)
             yield dataclasses.replace(row, mode=mode, variant=f"{group} {name}")
+            composed += [config] if config else []
         names = [part for field in base.fields.values() for part in parts(field)]
         idle = [name for name in names if every and name not in effects and name not in _affecting(base)]
         yield Row(mode, "all", "all", "effects", faults=tuple(f"field {name} changes nothing in any preset" for name in idle))
         if loras:
-            yield from _loras([*usual, f"lora=[{','.join(loras)}]"], config_dirs, mode, loras)
+            every_lora, row = _composed([*usual, f"lora=[{','.join(loras)}]"], config_dirs)
+            yield from _loras(every_lora, loras) if every_lora else [dataclasses.replace(row, mode=mode, variant="every lora")]
+            composed += [every_lora] if every_lora else []
+    yield Row("all", "all", "all", "patches", faults=tuple(_untakeable(composed, config_dirs)))
+
+
+def _untakeable(composed: Sequence[Config], config_dirs: Sequence[Path]) -> Iterator[str]:
+    """What patches name and no mode at all has: a word that is misspelt, else the mode would only not be offered what they do."""
+    lacking = {(f"{item.source}: {item.name}", *one) for config in composed for item in config.missing if item.operations for one in item.lacks}
+    if not lacking:
+        return
+    known = {one for config in composed for one in has(config)}
+    for mode in configuration.choices("mode", config_dirs):
+        with contextlib.suppress(AioError):   # whoever checks that mode is told
+            known |= has(configuration.compose([f"mode={mode}"], config_dirs))
+    for where, kind, name in sorted(one for one in lacking if one[1:] not in known):
+        yield f"{where}: no mode has a {kind} {name!r}, so none can take it.{nearest(name, sorted(other for same, other in known if same == kind))}"
 
 
 def proved(config: Config, config_dirs: Sequence[Path]) -> list[tuple[str, str]]:
@@ -99,34 +120,53 @@ def _composed(words: Sequence[str], config_dirs: Sequence[Path]) -> tuple[Config
 
 def _chosen(group: str, config_dirs: Sequence[Path], overrides: Sequence[str]) -> Sequence[str]:
     named = [name for text in overrides if text.startswith(f"{group}=") for name in text.partition("=")[2].split(",")]
-    return [configuration.choice(group, name, config_dirs) for name in named] or configuration.choices(group, config_dirs)
+    return [configuration.choice(group, name, config_dirs) for name in named]
 
 
-def offered(mode: str, presets: Sequence[str], config_dirs: Sequence[Path] = (), overrides: Sequence[str] = ()) -> Config:
+def crossed(mode: str, group: str, config_dirs: Sequence[Path] = (), chosen: Sequence[str] = ()) -> list[list[str]]:
+    """The overrides that choose each of a group's choices in turn; one that says nothing where the mode stands without any (`null`).
+
+    Args:
+        chosen: the only ones.
+
+    Raises:
+        ConfigError: a broken configuration.
+    """
+    usual = chosen or configuration.compose([f"mode={mode}"], config_dirs).choices.get(group)
+    return [[f"{group}={name}"] for name in chosen or configuration.choices(group, config_dirs)] if usual else [[]]
+
+
+def _name(words: Sequence[str]) -> str:
+    """The choice that overrides of `crossed` make."""
+    return words[0].partition("=")[2] if words else "none"
+
+
+def offered(mode: str, presets: Sequence[Sequence[str]], config_dirs: Sequence[Path] = (), overrides: Sequence[str] = ()) -> Config:
     """The mode with the usual preset, or where the model of `overrides` does not offer what that needs, with the first that it does.
+
+    Args:
+        presets: see `crossed`.
 
     Raises:
         ConfigError: a broken configuration. InvalidParams: the model goes with none of the presets.
     """
     usual = configuration.compose([f"mode={mode}"], config_dirs).choices.get("preset")
-    for preset in sorted(presets, key=lambda name: name != usual):
-        config = configuration.compose([f"mode={mode}", f"preset={preset}", *overrides], config_dirs)
+    for preset in sorted(presets, key=lambda words: words != [f"preset={usual}"]):
+        config = configuration.compose([f"mode={mode}", *preset, *overrides], config_dirs)
         lacking = request.unoffered(config)
         if not lacking:
             return config
     raise InvalidParams(lacking)
 
 
-def _loras(words: Sequence[str], config_dirs: Sequence[Path], mode: str, loras: Sequence[str]) -> Iterator[Row]:
-    every, row = _composed(words, config_dirs)
-    if every is None:
-        yield dataclasses.replace(row, mode=mode, variant="every lora")
-        return
+def _loras(every: Config, loras: Sequence[str]) -> Iterator[Row]:
     for chosen in [*((name,) for name in loras), tuple(loras[:2])]:
         dropped = {f"lora/{name}.yaml" for name in loras if name not in chosen}
+        kept, missing = (tuple(item for item in listed if item.source not in dropped) for listed in (every.patches, every.missing))
         config = dataclasses.replace(
-            every, loras={name: every.loras[name] for name in chosen}, patches=tuple(p for p in every.patches if p.source not in dropped))
-        yield _row(config, "lora " + " + ".join(chosen), reach=chosen)
+            every, loras={name: lora for name, lora in every.loras.items() if name in chosen}, patches=kept, missing=missing,
+            choices={**every.choices, "lora": list(chosen)})
+        yield _row(config, "lora " + " + ".join(chosen), reach=config.loras)
 
 
 def _variants(config: Config) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -140,7 +180,7 @@ def _variants(config: Config) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _row(config: Config, variant: str = "", params: Mapping[str, Any] = {}, reach: Iterable[str] = ()) -> Row:
-    row = Row(config.mode, str(config.choices.get("preset")), str(config.choices.get("model")), variant)
+    row = Row(config.mode, str(config.choices.get("preset") or "none"), str(config.choices.get("model") or "none"), variant)
     lacking = request.unoffered(config)
     if lacking:
         return dataclasses.replace(row, note="; ".join(map(str, lacking)))

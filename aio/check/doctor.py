@@ -71,9 +71,10 @@ class Row:
 
 def cases(modes: Sequence[str] = (), config_dirs: Sequence[Path] = ()) -> Iterator[Case]:
     """Every mode x preset; every control, optional input and model through a node pack; LoRAs and memory policies with one mode."""
-    presets, loras = (configuration.choices(group, config_dirs) for group in ("preset", "lora"))
+    loras = configuration.choices("lora", config_dirs)
     for mode in modes or configuration.choices("mode", config_dirs):
-        plain = [configuration.compose([f"mode={mode}", f"preset={preset}"], config_dirs) for preset in presets]
+        presets, models = (check.crossed(mode, group, config_dirs) for group in ("preset", "model"))
+        plain = [configuration.compose([f"mode={mode}", *preset], config_dirs) for preset in presets]
         yield from map(Case, plain)
         base = configuration.compose([f"mode={mode}"], config_dirs)
         for field in base.fields.values():
@@ -82,10 +83,9 @@ def cases(modes: Sequence[str] = (), config_dirs: Sequence[Path] = ()) -> Iterat
             if field.type == "COMBO" and not field.advanced and any(field.name in (item.when or {}) for item in base.patches):
                 same = field.name in request.FITTING   # the sample picture is square, as the clip is; the default was run above
                 yield from (Case(base, f"{field.name} {option}", {field.name: option}, same) for option in field.options if option != field.default)
-        for model in configuration.choices("model", config_dirs):
-            config = check.offered(mode, presets, config_dirs, [f"model={model}"])
-            if configuration.facts("model", model, config_dirs).get("packs") and config not in plain:
-                yield Case(config, f"model {model}")   # the others load the same tiny weights under other names
+        for config in (check.offered(mode, presets, config_dirs, model) for model in models if model):
+            if configuration.facts("model", config.choices["model"], config_dirs).get("packs") and config not in plain:
+                yield Case(config, f"model {config.choices['model']}")   # the others load the same tiny weights under other names
         if "model" in base.ports:
             yield from (Case(configuration.compose([f"mode={mode}", f"lora=[{name}]"], config_dirs), f"lora {name}") for name in loras)
             loras = ()

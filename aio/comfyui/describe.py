@@ -7,7 +7,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,45 +15,30 @@ from aio.comfyui import torch_compat
 from aio.errors import EngineError
 from aio.graph.schema import FILE
 
-CLASSES = (
-    *"""AudioConcat BasicScheduler CFGGuider CLIPLoader CLIPTextEncode Canny CheckpointLoaderSimple
-    ComfyMathExpression CreateVideo DA3Inference DA3Render DualCLIPLoader EmptyAudio EmptyImage
-    EmptyLTXVLatentVideo GetICLoRAParameters GetImageSize GetVideoComponents ImageBatch ImageFromBatch
-    ImageScale KSampler KSamplerSelect LTXAVTextEncoderLoader LTXVAddGuide LTXVAudioVAEDecode
-    LTXVAudioVAEEncode LTXVAudioVAELoader LTXVConcatAVLatent LTXVConditioning LTXVCropGuides
-    LTXVDualCFGGuider LTXVEmptyLatentAudio LTXVImgToVideoInplace LTXVLatentUpsampler LTXVModalityGuidance
-    LTXVPreprocess LTXVScheduler LTXVSeparateAVLatent LTXVSpatioTemporalGuidance LatentUpscaleModelLoader
-    LoadAudio LoadDA3Model LoadImage LoadMoGeModel LoadVideo LoraLoaderModelOnly ManualSigmas MoGeInference
-    MoGeRender ModelSamplingLTXV PrimitiveFloat PrimitiveInt RTDETR_detect RandomNoise RepeatImageBatch ResizeAndPadImage ResizeImageMaskNode
-    SDPoseDrawKeypoints SDPoseKeypointExtractor SamplerCustomAdvanced SamplerEulerAncestral SaveVideo
-    SetLatentNoiseMask SolidMask TrimAudioDuration UNETLoader VAEDecode VAEDecodeTiled VAELoader""".split(),
-    "Video Slice",
-)
-"""Node classes in the file: those of workflows/ and those a config may splice in."""
-
 PACK_CLASSES = {
     "ComfyUI-aio": ("LTXVRescaleGuidance", "AudioPinkNoise"), "ComfyUI-KJNodes": ("LTXVChunkFeedForward",), "ComfyUI-GGUF": ("UnetLoaderGGUF",)}
-"""Node pack -> its classes that a config may splice in: conf/guidance/ltx23.yaml and conf/mode/base/speech.yaml, conf/memory/chunked.yaml,
-conf/model/gguf.yaml."""
+"""Node pack -> those of its classes that are described, since a config may splice them in: conf/guidance/ltx23.yaml and
+conf/mode/base/speech.yaml, conf/memory/chunked.yaml, conf/model/gguf.yaml."""
 
 COMMENT = "Nodes of ComfyUI {} ({}). Made, with ComfyUI present, by: python -m aio check --regenerate-schema"
 _VALUES = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO", "COMFY_DYNAMICCOMBO_V3"}  # types written in place
+_KINDS = ("required", "optional")  # a node's hidden inputs no prompt gives
 _UPLOADS = ("image_upload", "audio_upload", "video_upload")  # comfy_api/latest/_io.py UploadType
 _FILES = "files of: "  # plus a folder: stands for its listing while the classes describe themselves
 
 
 def regenerate(comfyui_dir: Path | str, own: Path) -> str:
-    """Return the text of node_schema.json, made from the classes of a ComfyUI checkout and the packs in its custom_nodes.
+    """Return the text of node_schema.json, made from all core classes of a ComfyUI checkout and PACK_CLASSES of the packs in its custom_nodes.
 
     Args:
         own: folder of the packs that come with aio.
 
-    The classes of a pack that is not there keep what the committed file says of them.
+    The classes of a pack that is not there, or of a file of ComfyUI that wants a package that is not, keep what the committed file says of them.
 
     Use a fresh process: ComfyUI is imported into this one, with its file listings replaced.
 
     Raises:
-        EngineError: not a ComfyUI git checkout, or it lacks one of CLASSES.
+        EngineError: not a ComfyUI git checkout.
     """
     root = Path(comfyui_dir).expanduser().resolve()
     head = subprocess.run(["git", "-C", root, "rev-parse", "HEAD"], capture_output=True, text=True)
@@ -75,16 +60,24 @@ def regenerate(comfyui_dir: Path | str, own: Path) -> str:
         folder_paths.set_input_directory(empty)
         import nodes
 
-        asyncio.run(nodes.init_extra_nodes(init_custom_nodes=False, init_api_nodes=False))
-        missing = [name for name in CLASSES if name not in nodes.NODE_CLASS_MAPPINGS]
-        if missing:
-            raise EngineError(f"ComfyUI {version} at {root} lacks the node classes {', '.join(missing)}.")
-        found = {name: _describe(nodes.NODE_CLASS_MAPPINGS[name]) for name in CLASSES}
+        failed = asyncio.run(nodes.init_extra_nodes(init_custom_nodes=False, init_api_nodes=False))
+        found = _unimported(root, failed) | {name: _describe(cls) for name, cls in nodes.NODE_CLASS_MAPPINGS.items()}
         found |= _of_packs(root, own)
     comment = COMMENT.format(version, head.stdout.strip())
     compact = json.JSONEncoder(allow_nan=False, separators=(",", ":"), sort_keys=True).encode
     rows = ",\n".join(f'"{name}": {compact(node)}' for name, node in sorted(found.items()))
     return f'{{\n"_comment": {compact(comment)},\n"nodes": {{\n{rows}\n}}\n}}\n'
+
+
+def _unimported(root: Path, failed: Iterable[str]) -> dict[str, Any]:
+    """What is committed of the classes in ComfyUI's own files that did not import: packages that no class of a workflow needs may lack here."""
+    texts = [(root / "comfy_extras" / name).read_text(encoding="utf-8") for name in failed]
+    return {name: node for name, node in _committed().items() if any(f'"{name}"' in text for text in texts)}
+
+
+def _committed() -> dict[str, Any]:
+    nodes: dict[str, Any] = json.loads(FILE.read_text(encoding="utf-8"))["nodes"]
+    return nodes
 
 
 def _of_packs(root: Path, own: Path) -> dict[str, Any]:
@@ -96,8 +89,7 @@ def _of_packs(root: Path, own: Path) -> dict[str, Any]:
     # Packs register routes while they load. A real server that never serves; without a front end it would ask for a package.
     comfy.cli_args.args.front_end_root = str(root)
     server.PromptServer(asyncio.new_event_loop())
-    committed = json.loads(FILE.read_text(encoding="utf-8"))["nodes"]
-    found = {}
+    committed, found = _committed(), {}
     for pack, names in PACK_CLASSES.items():
         folder = next((place / pack for place in (own, root / "custom_nodes") if (place / pack).is_dir()), own / pack)
         loaded = folder.is_dir() and asyncio.run(nodes.load_custom_node(str(folder), set(nodes.NODE_CLASS_MAPPINGS)))
@@ -116,21 +108,28 @@ def _describe(cls: Any) -> dict[str, Any]:
         if name in inputs:  # the same input under several options of a dynamic combo
             combo, keys = inputs[name]["when"]
             value["when"] = [combo, keys + value["when"][1]]
-            if value != inputs[name] | {"when": value["when"]}:
-                raise EngineError(f"{cls.__name__}: {name} differs between the options of {combo}.")
+            value = _shared(inputs[name], value)
         inputs[name] = value
-    templates = (spec[1].get("template") for kind in kinds.values() for spec in kind.values() if spec[1:])
+    templates = (spec[1].get("template") for kind in _KINDS for spec in kinds.get(kind, {}).values() if spec[1:])
     match = {t["template_id"]: t["allowed_types"] for t in templates if t and "template_id" in t}
     if match:  # a matched output has the type of the input that shares its template
         keys = cls.GET_NODE_INFO_V1()["output_matchtypes"]
         outputs = [match.get(key, type_) for key, type_ in zip(keys, outputs)]
+    outputs = ["*" if type_ == "COMFY_MATCHTYPE_V3" else type_ for type_ in outputs]  # matched to an autogrowing input: of any type
     end = {"output_node": True} if getattr(cls, "OUTPUT_NODE", False) else {}
     return {"inputs": inputs, "outputs": outputs} | end
 
 
+def _shared(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """An input that differs between the options of its combo: what both say of it, and every type and choice."""
+    value = {key: item for key, item in other.items() if key == "when" or one.get(key) == item}
+    value["type"] = ",".join(dict.fromkeys([*one["type"].split(","), *other["type"].split(",")]))
+    return value | ({"options": list(dict.fromkeys([*one["options"], *other["options"]]))} if one.get("options") and other.get("options") else {})
+
+
 def _flatten(kinds: Mapping[str, Any], prefix: str, when: Any) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield (dotted name, JSON form) of every input, nested ones after the one they belong to."""
-    specs = [(kind, *item) for kind in ("required", "optional") for item in kinds.get(kind, {}).items()]
+    specs = [(kind, *item) for kind in _KINDS for item in kinds.get(kind, {}).items()]
     for kind, key, (type_, *rest) in specs:
         name, extra = prefix + key, rest[0] if rest else {}
         if type_ == "COMFY_AUTOGROW_V3":

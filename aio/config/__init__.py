@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aio.config import blame, checks, files, following, foreign, patches, typed
+from aio.config import blame, checks, families, files, following, foreign, patches, typed
 from aio.config.checks import is_text
 from aio.config.composing import alone, composed, contained, explain, params_of, register, searched, standing
 from aio.config.groups import About
@@ -46,7 +46,7 @@ class Config(Sections):
     Attributes:
         mode: name; title, summary: texts. workflow: API-format file.
         choices: group -> chosen file(s), e.g. preset, model, lora.
-        ports, patches: see aio.graph.patch. missing: patches of other groups whose nodes, ports or fields the mode lacks.
+        ports, patches: see aio.graph.patch. missing: patches of other groups whose nodes, ports or fields the mode lacks, LoRAs of other families.
         stages: node id -> title, for progress. examples: sample jobs.
         output_dir, output_name: where results go.
     """
@@ -132,7 +132,8 @@ def build(cfg: Any, config_dirs: Sequence[Path] = (), given: Words | None = None
         faults.append("a mode's file begins with `# @package _global_` and says mode: {name: …, title: …, workflow: …}")
     if root is None or faults:
         raise _refused(faults, config_dirs, given)
-    mode = root.mode
+    mode, several = root.mode, _several(root, given)
+    root, others = families.parted(root, config_dirs)
     made = patches.marked(patches.ordered(patches.read(root.patches, faults, _condition_faults), root.phases), root)
     faults += [fault for key, item in root.fields.items() for fault in _field_faults(key, item, root.fields)]
     faults += following.faults(root.fields)
@@ -149,10 +150,10 @@ def build(cfg: Any, config_dirs: Sequence[Path] = (), given: Words | None = None
         summary=mode.summary,
         workflow=_workflow(mode, config_dirs),
         # Hydra does not record the choices of a group that takes several.
-        choices={group: choice for group, choice in chosen.items() if not group.startswith("hydra")} | _several(root, given),
+        choices={group: choice for group, choice in chosen.items() if not group.startswith("hydra")} | several,
         ports={key: tuple(port.items()) for key, port in root.ports.items()},
         patches=tuple(patch for patch in made if not patch.lacks),
-        missing=tuple(patch for patch in made if patch.lacks),
+        missing=(*others, *(patch for patch in made if patch.lacks)),
         stages={root.nodes[key].id: title for key, title in root.stages.items() if key in root.nodes},
         output_dir=paths.expanded(root.output.dir, "output.dir"),
         output_name=root.output.name,

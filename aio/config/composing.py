@@ -108,6 +108,10 @@ def explain(error: Exception, words: Sequence[str] = (), config_dirs: Sequence[P
     if absent:
         known = [f"{absent[2].rpartition('/')[0]}/{name}" for name in choices(absent[2].rpartition("/")[0], config_dirs)]
         return f"{absent[1] or 'config'}.yaml: its defaults name {absent[2]!r}, which is not there.{nearest(absent[2], known)}"
+    lost = re.search(r"Interpolation key '([^']+)' not found\s+full_key: (\S+)", text)
+    if lost:
+        return (f"{lost[2]}: it is said to be ${{{lost[1]}}}, which nothing that is chosen has. A preset, model or file of one model family "
+                "goes with no other one")
     if isinstance(error, RecursionError):
         return "configuration: what is given is nested too deeply, or files name each other in their defaults without end"
     if "Ambiguous value" in text or "requires --multirun" in text:

@@ -35,8 +35,9 @@ class NodeKind:
     """An entry of `kinds.classes`.
 
     Attributes:
-        kind: whose arithmetic it has. latent, sound: names of `kinds.latents` and `kinds.sounds`. input: the input that counts, where classes
-            of a kind call it differently. factor: of an upscaler. draws: what a preprocessor draws. neutral: strength that adds no pass.
+        kind: whose arithmetic it has. latent, sound: names of `kinds.latents` and `kinds.sounds`: which it makes, or is made for alone.
+        input: the input that counts, where classes of a kind call it differently.
+        factor: of an upscaler. draws: what a preprocessor draws. neutral: strength that adds no pass.
         reference: regular expression whose group 1, in the name of a LoRA's file, is the size of its guides as a share of the clip's.
     """
 

@@ -1,12 +1,13 @@
 """Patches of a composed configuration: their order by phase, and which of them a mode can take.
 
-A mode says what its graph has: nodes, ports, fields. The patch of another group that names what the mode lacks is not offered there: it is
-left out, with the fields that only it reads, and whoever plans or runs such a job is told.
+A mode says what its graph has: nodes, ports, fields, and its family which latents. The patch of another group that names what the mode lacks,
+or brings in a node class for other latents (`kinds`), is not offered there: it is left out, with the fields that only it reads, and whoever
+plans or runs such a job is told.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -26,7 +27,7 @@ class Patch:
 
     Attributes:
         source: the config file that it stands in. phase: the group among whose patches it is applied, its file's unless it says another.
-        lacks: what it names and the mode has not, as words; then it is not applied.
+        lacks: (kind, name) of what it names and the mode has not; then it is not applied.
     """
 
     name: str = field(metadata=KEY)
@@ -35,7 +36,7 @@ class Patch:
     each: str | None = None
     source: str = ""
     phase: str = ""
-    lacks: tuple[str, ...] = ()
+    lacks: tuple[tuple[str, str], ...] = ()
 
     @property
     def group(self) -> str:
@@ -71,14 +72,31 @@ def ordered(patches: Iterable[Patch], phases: Sequence[str]) -> list[Patch]:
 
 def marked(patches: Iterable[Patch], root: Root) -> list[Patch]:
     """The patches, each with what the mode lacks for it. Those of the mode and of the command line are taken at their word."""
-    known = {"node": root.nodes, "port": root.ports, "field": {**root.values, **root.fields}}
+    known = has(root)
     found = []
     for patch in patches:
         nodes, ports = templates.targets(patch.operations)
-        wanted = [(kind, name) for kind, names in (("node", nodes), ("port", ports), ("field", reads(patch, root))) for name in sorted(names)]
-        lacks = [f"{kind} {name!r}" for kind, name in wanted if name not in known[kind]] if patch.group not in ("", MODE) else []
+        latents = {root.kinds.classes[name].latent for name in _classes(patch.operations) if name in root.kinds.classes} - {""}
+        names = {"node": nodes, "port": ports, "field": reads(patch, root), "latent": latents if root.family.latent else ()}
+        wanted = [(kind, name) for kind, those in names.items() for name in sorted(those)]
+        lacks = [one for one in wanted if one not in known] if patch.group not in ("", MODE) else []
         found.append(replace(patch, lacks=tuple(lacks)))
     return found
+
+
+def _classes(operations: Any) -> Iterator[str]:
+    """The node classes that operations bring in."""
+    for one in operations.values() if isinstance(operations, Mapping) else operations if isinstance(operations, (list, tuple)) else ():
+        yield from _classes(one)
+    if isinstance(operations, Mapping):
+        replaced = operations.get("value") if str(operations.get("path", "")).endswith("/class_type") else None
+        yield from (name for name in (operations.get("class_type"), replaced) if isinstance(name, str))
+
+
+def has(config: Any) -> set[tuple[str, str]]:
+    """(kind, name) of all that a patch may name in a Root or Config: nodes, ports, what fields and values are called, the family's latent."""
+    found = {"node": config.nodes, "port": config.ports, "field": {**config.values, **config.fields}, "latent": (config.family.latent,)}
+    return {(kind, name) for kind, names in found.items() for name in names}
 
 
 def reads(patch: Patch, root: Root) -> set[str]:

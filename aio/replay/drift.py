@@ -59,7 +59,7 @@ def _flat(data: Mapping[str, Any]) -> dict[_Key, Any]:
     parts = provenance.determinants(data)
     found: dict[_Key, Any] = {}
     for part in ("choices", "values", "settings", "models", "pins"):
-        found |= {(part, str(name)): value for name, value in lists.flat(parts[part] or {}).items()}
+        found |= {(part, str(name)): value for name, value in lists.flat(parts[part] or {}).items() if part != "choices" or value is not None}
     found[("workflow", "")] = parts["workflow"]
     for index, operation in enumerate(parts["operations"]):
         if isinstance(operation, Mapping):

@@ -121,8 +121,8 @@ class _Composer:
                 self.chosen.append((group, word))
         self.config = self.compose()
         machine = of_machine(self.config)
-        for group in self.usual:
-            if group not in {*self.known.choices, *self.known.absent, *machine}:
+        for group, usual in self.usual.items():
+            if usual is not None and group not in {*self.known.choices, *self.known.absent, *machine}:
                 self.leave_out(group)
 
     def leave_out(self, group: str) -> None:

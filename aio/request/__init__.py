@@ -111,19 +111,20 @@ def notes(config: Config, values: Mapping[str, Any]) -> list[str]:
 
 def not_offered(config: Config, values: Mapping[str, Any]) -> list[str]:
     """What the mode lacks for chosen patches that would apply with these values: a sentence for each choice."""
-    lacking: dict[str, dict[str, None]] = {}
+    lacking: dict[str, dict[tuple[str, str], None]] = {}
     for item in config.missing:
         if getattr(config, item.each or "", True) and holds(item.when, {**config.values, **values}):   # repeated for none it does nothing
             lacking.setdefault(_chosen(config, item), {}).update(dict.fromkeys(item.lacks))
-    return [f"{choice} is not offered by mode {config.mode}, which has no {', no '.join(lacks)}; its graph keeps its own values"
+    return [f"{choice} is not offered by mode {config.mode}, which has {', '.join(f'no {kind} {name!r}' for kind, name in lacks)}; "
+            "its graph keeps its own values"
             for choice, lacks in lacking.items()]
 
 
 def _chosen(config: Config, item: Patch) -> str:
     """The choice that a patch stands for, as it is typed."""
-    choice = config.choices.get(item.group)
-    listed = f"[{','.join(choice)}]" if isinstance(choice, list) else choice
-    return f"{item.group}={listed or PurePath(item.source).stem}"
+    choice, own = config.choices.get(item.group), PurePath(item.source).stem
+    listed = f"[{own if own in choice else ','.join(choice)}]" if isinstance(choice, list) else choice
+    return f"{item.group}={listed or own}"
 
 
 def unoffered(config: Config) -> tuple[Problem, ...]:

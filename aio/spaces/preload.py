@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,13 +46,12 @@ def preload(limits: Accepted, config_dirs: Sequence[Path] = ()) -> Preload:
         ConfigError: a prompt names a file that the registry lacks.
     """
     uses: Counter[str] = Counter()
-    known: Mapping[str, RegistryEntry] = {}
+    known: dict[str, RegistryEntry] = {}
     groups = [name for name, group in configuration.declared(config_dirs).items() if group.preload]
-    words = [[f"{group}={name}" for name in configuration.choices(group, config_dirs)] for group in groups]
     for mode in configuration.choices("mode", config_dirs):
-        for picked in itertools.product(*words):
-            config = configuration.compose(["platform=zerogpu", f"mode={mode}", *picked], config_dirs)
-            known = config.registry
+        for picked in itertools.product(*(checking.crossed(mode, group, config_dirs) for group in groups)):
+            config = configuration.compose(["platform=zerogpu", f"mode={mode}", *itertools.chain(*picked)], config_dirs)
+            known |= config.registry
             uses.update({ref.name for ref in draw(checking.sample(config)).models})
     for name in uses:
         if name not in known:
