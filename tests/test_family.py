@@ -11,7 +11,7 @@ from realcomfyui import comfy, comfy_folder  # noqa: F401  fixtures
 
 from aio import config as configuration
 from aio import run
-from aio.check import check
+from aio.check import check, doctor
 from aio.cli import main
 from aio.job import Job
 from aio.media import probe
@@ -86,6 +86,12 @@ def test_a_lora_of_another_family_is_left_out_with_its_field(family, capsys):
     told = json.loads(capsys.readouterr().out)
     assert "detailer" not in told["fields"] and "detailer" not in told["prompt"]
     assert any("no use for ltx23's weight file" in warning for warning in told["warnings"])
+
+
+def test_doctor_runs_each_lora_in_a_mode_that_it_is_made_for(family):
+    found = [(case.config.mode, case.variant) for case in doctor.cases(["wan", "t2v"], [Path(family[2])])]
+    assert ("wan", "memory tiled") in found and ("t2v", "lora detailer") in found
+    assert not [variant for mode, variant in found if mode == "wan" and variant.startswith(("lora", "model", "memory chunked"))]
 
 
 def test_a_lora_of_the_family_is_offered_there_alone(family, tmp_path, capsys):

@@ -57,8 +57,7 @@ class Row:
     """The outcome of a case.
 
     Attributes:
-        found: what came out, in words. digest: of its pixels. seconds: wall time. faults: empty when all is well.
-        note: why it was not run, if so.
+        found: what came out, in words. digest: of its pixels. seconds: wall time. faults: empty when all is well. note: why it was not run.
     """
 
     case: Case
@@ -87,8 +86,9 @@ def cases(modes: Sequence[str] = (), config_dirs: Sequence[Path] = ()) -> Iterat
             if configuration.facts("model", config.choices["model"], config_dirs).get("packs") and config not in plain:
                 yield Case(config, f"model {config.choices['model']}")   # the others load the same tiny weights under other names
         if "model" in base.ports:
-            yield from (Case(configuration.compose([f"mode={mode}", f"lora=[{name}]"], config_dirs), f"lora {name}") for name in loras)
-            loras = ()
+            chosen = {name: configuration.compose([f"mode={mode}", f"lora=[{name}]"], config_dirs) for name in loras}
+            yield from (Case(chosen[name], f"lora {name}") for name in loras if chosen[name].loras)
+            loras = tuple(name for name in loras if not chosen[name].loras)   # those of another family
             for group, name in check.proved(base, config_dirs):
                 config = configuration.compose([f"mode={mode}", f"{group}={name}"], config_dirs)
                 own = {field.name: field.min for field in config.fields.values() if field.name not in base.fields}
