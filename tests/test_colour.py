@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import errno
 import hashlib
 import json
@@ -14,12 +15,15 @@ import numpy as np
 import pytest
 from av.bitstream import BitStreamFilterContext
 from chromium import CHROMIUM, MISSING
+from graphs import given
 from realcomfyui import comfy, comfy_folder  # noqa: F401
 
 from aio import config
 from aio.comfyui.output import tagged
+from aio.config import Node
 from aio.errors import MediaError
-from aio.job import Job
+from aio.graph.draw import Drawn
+from aio.job import Job, Request
 from aio.machine import whole
 from aio.media import Clip, colour, probe, stage_media, tags
 from aio.media.streams import opened, write_mp4
@@ -282,10 +286,17 @@ PROMPT = {
 }
 
 
+def saved(output: str) -> Drawn:
+    """The graph with one of its nodes as the output."""
+    composed = config.compose()
+    own = dataclasses.replace(composed, nodes={"save": Node(output, "SaveVideo")}, output=dataclasses.replace(composed.output, node="save"))
+    return given(Request(own, {}), PROMPT)
+
+
 @pytest.mark.parametrize(("output", "matrix"), [("made", 6), ("passed", 1), ("own", 2)])
 def test_the_graph_tells_which_matrix_the_pixels_have(tmp_path, output, matrix):
     path = looking_like_comfyuis(tmp_path / "a.mp4")
-    tagged(path, output, PROMPT, lambda event: pytest.fail(event.message))
+    tagged(path, saved(output), lambda event: pytest.fail(event.message))
     assert tags_of(path)[0] == matrix
 
 
@@ -297,7 +308,7 @@ def test_a_clip_that_cannot_be_tagged_stays_whole_and_the_user_is_told(tmp_path,
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(whole, "sync", full)
-    tagged(path, "made", PROMPT, told.append)
+    tagged(path, saved("made"), told.append)
     assert path.read_bytes() == before and [entry.name for entry in tmp_path.iterdir()] == ["a.mp4"]
     assert [(event.kind, event.message) for event in told] == [("warning", (
         "the clip is whole, but could not be marked with its colours (No space left on device): players may show them a little off"))]
@@ -348,7 +359,7 @@ def test_a_browser_shows_the_colours_of_what_we_encode(screen, tmp_path, size):
 @pytest.mark.parametrize("size", SIZES)
 def test_a_browser_shows_the_colours_of_what_comfyui_encodes_once_it_is_tagged(screen, tmp_path, size):
     path = looking_like_comfyuis(tmp_path / "a.mp4", size)
-    tagged(path, "made", PROMPT, lambda event: pytest.fail(event.message))
+    tagged(path, saved("made"), lambda event: pytest.fail(event.message))
     assert near(screen(path), 6)
 
 

@@ -94,7 +94,7 @@ def test_a_preset_that_leaves_its_official_value_is_named_with_the_source():
     values = {**config.compose(["mode=t2v", "preset=fast"]).values, "stage_2_sigmas": "0.85, 0.725, 0.0", "rescale": 0.2}
     first, second = sorted(judged(told(values=values)))
     assert first.startswith("rescale is 0.2: official is 0 (L distilled.py: SimpleDenoiser, one pass); correct it, or call it deliberate or open in")
-    assert "stage_2_sigmas is '0.85, 0.725, 0.0': official is '0.909375, 0.725, 0.421875, 0.0' (L utils/constants.py: STAGE_2" in second
+    assert "stage_2_sigmas is '0.85, 0.725, 0.0': official is [0.909375, 0.725, 0.421875, 0.0] (L utils/constants.py: STAGE_2" in second
 
 
 def test_another_negative_prompt_than_lightricks_is_named():

@@ -165,7 +165,7 @@ def test_what_patches_the_graph_is_replayed_and_what_suits_a_machine_is_not(memo
 def test_a_group_of_ones_own_that_suits_a_machine_and_sets_values_is_replayed(made, tmp_path):
     mine = tmp_path / "mine"
     (mine / "memory").mkdir(parents=True)
-    (mine / "memory" / "mine.yaml").write_text("# @package _global_\ndefaults: [keep_warm, _self_]\nvalues: {stages: 7}\n")
+    (mine / "memory" / "mine.yaml").write_text("# @package _global_\ndefaults: [keep_warm, _self_]\nvalues: {crf: 23}\n")
     (mine / "speed").mkdir()
     (mine / "speed" / "turbo.yaml").write_text("# @package _global_\nfields: {seed: {default: 3}}\n")
     recipe = made("--config-dir", str(mine), "memory=mine", "+speed=turbo", "mode=t2v", "prompt=x", *SMALL)

@@ -33,6 +33,8 @@ names = ("HF_HOME", "HF_HUB_CACHE", "AIO_COMFYUI_DIR", "AIO_WORK_DIR", "GRADIO_S
 print(json.dumps({"words": words, "paths": paths, "cache": huggingface_hub.constants.HF_HUB_CACHE, **{name: os.environ[name] for name in names}}))
 """
 
+REPOSITORIES = ("ComfyUI", "ComfyUI-GGUF", "ComfyUI-KJNodes")
+
 
 def git(path: Path, *arguments: str) -> str:
     who = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
@@ -43,17 +45,18 @@ def git(path: Path, *arguments: str) -> str:
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory) -> list[str]:
-    """Words that make two small repositories the pinned ComfyUI and the pack that a model of the page needs."""
+    """Words that make small repositories the pinned ComfyUI and the packs that choices of the page need."""
     folder = tmp_path_factory.mktemp("mirror")
-    for repository in ("ComfyUI", "ComfyUI-GGUF"):
+    for repository in REPOSITORIES:
         (folder / repository).mkdir()
         for name in ("execution.py", "nodes.py", "requirements.txt"):
             (folder / repository / name).write_text("no-such-package-of-aio\n")
         git(folder / repository, "init", "-q")
         git(folder / repository, "add", "-A")
         git(folder / repository, "commit", "-q", "-m", repository)
-    heads = [git(folder / repository, "rev-parse", "HEAD") for repository in ("ComfyUI", "ComfyUI-GGUF")]
-    return [f"comfyui.mirror={folder}", f"comfyui.revision={heads[0]}", f"comfyui.packs.ComfyUI-GGUF.revision={heads[1]}"]
+    comfyui, *packs = (git(folder / repository, "rev-parse", "HEAD") for repository in REPOSITORIES)
+    pins = [f"comfyui.packs.{name}.revision={head}" for name, head in zip(REPOSITORIES[1:], packs, strict=True)]
+    return [f"comfyui.mirror={folder}", f"comfyui.revision={comfyui}", *pins]
 
 
 def preloaded(home: Path) -> Path:

@@ -13,7 +13,7 @@ from sections import section
 from aio import check, config
 from aio.config import Patch
 from aio.errors import ConfigError, EngineError
-from aio.fields import Field
+from aio.fields import Field, templates
 from aio.fields import check as checked
 from aio.graph import duration, patch
 from aio.graph.draw import draw
@@ -33,8 +33,8 @@ def test_a_template_is_filled_in_lists_of_either_kind_and_however_deep():
 
 
 def test_the_fields_that_a_template_reads_are_its_values_alone():
-    assert patch.names({"value": ["${value:a}", ("${half:b} and ${frames:c,d}",), {"x": "${pick:table,e}"}]}) == {"a", "b", "c", "d", "e"}
-    assert patch.names({"path": "${pointer:node,key}", "from": "${node:n}", "more": "${port:p}", "number": 5}) == set()
+    assert templates.names({"value": ["${value:a}", ("${half:b} and ${frames:c,d}",), {"x": "${pick:table,e}"}]}) == {"a", "b", "c", "d", "e"}
+    assert templates.names({"path": "${pointer:node,key}", "from": "${node:n}", "more": "${port:p}", "number": 5}) == set()
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_the_fields_that_a_template_reads_are_its_values_alone():
         (Field("a", "INT", min=0, max=9, step=1), "0 to 9"),
         (Field("a", "INT", min=0, max=9), "0 to 9"),
         (Field("a", "FLOAT", min=0, max=9, step=0.5), "0 to 9"),
-        (Field("a", "INT", min=5), "5 to "),
+        (Field("a", "INT", min=5), "5 or more"),
         (Field("a", "INT"), ""),
     ],
 )

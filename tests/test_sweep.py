@@ -101,10 +101,10 @@ def test_whatever_a_job_meets_the_others_run(sweep, tmp_path, monkeypatch):
 
     execute = PreviewEngine.execute
 
-    def unlucky(self, prompt, request, on_event, stop, **rest):
-        if request.values["seed"] == 2:
+    def unlucky(self, drawn, on_event, stop, **rest):
+        if drawn.request.values["seed"] == 2:
             raise RuntimeError(f"boom in {tmp_path}/s/1")
-        return execute(self, prompt, request, on_event, stop, **rest)
+        return execute(self, drawn, on_event, stop, **rest)
 
     monkeypatch.setattr(PreviewEngine, "execute", unlucky)
     monkeypatch.setenv("HOME", str(tmp_path))   # the details of a fault lie in the cache
