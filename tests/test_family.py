@@ -109,7 +109,7 @@ def test_a_lora_of_the_family_is_offered_there_alone(family, tmp_path, capsys):
 
 def test_a_preset_of_another_family_is_refused_in_words(family, capsys):
     assert main(["plan", *family, *SMALL, "preset=fast"]) == 2
-    assert "values.sigmas: it is said to be ${official.L_DISTILLED_SIGMA_VALUES}, which nothing that is chosen has." in capsys.readouterr().err
+    assert "values.sigmas: it is said to be ${tables.sigmas.distilled}, which nothing that is chosen has." in capsys.readouterr().err
 
 
 def test_a_patch_that_no_mode_can_take_is_a_fault(family, tmp_path):
