@@ -62,6 +62,11 @@ def test_all_faults_come_at_once_each_with_its_own_file(tmp_path):
     assert len(lines) == 4 and sum(str(tmp_path) in line for line in lines) == 3
 
 
+def test_a_value_of_a_wrong_type_hides_no_name_that_nothing_has():
+    lines = said(["+memory.vrm=lo", "++values.stpes=12", "duration.card_factor=fast"])
+    assert {line.split(":")[0] for line in lines} == {"memory.vrm", "values.stpes", "duration.card_factor"}
+
+
 @pytest.mark.parametrize("mode", config.choices("mode"))
 @pytest.mark.parametrize("preset", config.choices("preset"))
 def test_a_value_that_only_other_modes_have_is_legal(mode, preset):

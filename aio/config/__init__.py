@@ -130,6 +130,7 @@ def build(cfg: Any, config_dirs: Sequence[Path] = (), given: Words | None = None
     root = checks.read(data, faults)
     if any(fault.startswith("mode:") for fault in faults):
         faults.append("a mode's file begins with `# @package _global_` and says mode: {name: …, title: …, workflow: …}")
+    faults += blame.strangers(data, config_dirs, given.hydra if given else ())
     if root is None or faults:
         raise _refused(faults, config_dirs, given)
     mode, several = root.mode, _several(root, given)
@@ -141,7 +142,6 @@ def build(cfg: Any, config_dirs: Sequence[Path] = (), given: Words | None = None
     faults += [fault for key, note in root.notes.items() for fault in _condition_faults(f"notes.{key}.when", note.when)]
     if not re.fullmatch(r"(?!\.)[^/\\\x00-\x1f]+", mode.name):
         faults.append(f"mode.name: {mode.name!r} is no plain name; results are called after it")
-    faults += blame.strangers(root, config_dirs, given.hydra if given else ())
     if faults:
         raise _refused(faults, config_dirs, given)
     return Config(

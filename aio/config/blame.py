@@ -6,12 +6,12 @@ import contextlib
 import functools
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any
 
 from aio.config import files
 from aio.config.places import CONF
-from aio.config.sections import Root
 from aio.errors import ConfigError, nearest
 from aio.fields.templates import TEMPLATE
 
@@ -62,18 +62,29 @@ def _holds(data: Any, key: str | None) -> bool:
         for name in map(str, data))
 
 
-def strangers(root: Root, config_dirs: Sequence[Path], words: Sequence[str]) -> Iterator[str]:
-    """Names of nodes, fields and values that nothing has. A value that only other modes have is legal: presets serve them all."""
-    left_out = {word.removeprefix("~nodes.") for word in words}
-    for key in sorted(root.stages.keys() - root.nodes.keys() - left_out):
-        yield f"stages.{key}: no node of the mode.{nearest(key, root.nodes)} Nodes: {', '.join(root.nodes)}"
-    for index, example in enumerate(root.examples):
-        for key in sorted(example.keys() - root.fields.keys()):
-            yield f"examples[{index}].{key}: no field of the mode.{nearest(key, root.fields)} Fields: {', '.join(root.fields)}"
-    if others := root.values.keys() - root.fields.keys():
+def strangers(data: Mapping[str, Any], config_dirs: Sequence[Path], words: Sequence[str]) -> Iterator[str]:
+    """Names of nodes, fields and values that nothing has. A value that only other modes have is legal: presets serve them all.
+
+    Args:
+        data: a composed configuration as plain containers, right or wrong.
+    """
+    stages, nodes, fields, set_ = (_names_in(data.get(section)) for section in ("stages", "nodes", "fields", "values"))
+    nodes = nodes - {name for name in nodes if data["nodes"].get(name) is None}   # null takes one away
+    for key in sorted(stages - nodes - {word.removeprefix("~nodes.") for word in words}):
+        yield f"stages.{key}: no node of the mode.{nearest(key, nodes)} Nodes: {', '.join(nodes)}"
+    examples = data.get("examples")
+    for index, example in enumerate(examples if isinstance(examples, list) else ()):
+        for key in sorted(_names_in(example) - fields):
+            yield f"examples[{index}].{key}: no field of the mode.{nearest(key, fields)} Fields: {', '.join(fields)}"
+    if others := set_ - fields:
         known = values(config_dirs)
         for key in sorted(others - known):
             yield f"values.{key}: no field, no condition and no template of any mode has it.{nearest(key, known)}"
+
+
+def _names_in(section: Any) -> AbstractSet[str]:
+    """The names in a section, in its order."""
+    return dict.fromkeys(map(str, section)).keys() if isinstance(section, Mapping) else dict[str, None]().keys()
 
 
 def values(config_dirs: Sequence[Path]) -> set[str]:
